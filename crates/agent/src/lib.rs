@@ -1,0 +1,1 @@
+//! Schedules probes, runs them within limits, streams their results, spools when cut off.

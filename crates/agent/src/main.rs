@@ -1,0 +1,3 @@
+//! The `quorate-agent` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! One file for each kind of check; runs one probe and returns what it saw.

@@ -1,0 +1,1 @@
+//! quorate: the operator's command.

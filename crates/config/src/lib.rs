@@ -1,0 +1,1 @@
+//! Text in, validated configuration or the full list of located problems out.

@@ -1,0 +1,1 @@
+//! Owns the engine, assigns checks to agents, performs effects, serves the API.

@@ -1,0 +1,3 @@
+//! The `quorate-coordinator` program.
+
+fn main() {}

@@ -1,0 +1,194 @@
+//! Votes, ballots and verdicts.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::words::words;
+use crate::{AgentId, Outcome, RegionId, RoundId, Timestamp};
+
+words! {
+    /// The coordinator's judgement of a check, mildest first; `unknown` is beside the order.
+    State {
+        /// No statement: too few regions have a fresh vote.
+        Unknown = "unknown",
+        /// At least one region has a fresh success, and nothing below holds.
+        Up = "up",
+        /// Some regions keep failing, fewer than the quorum.
+        Partial = "partial",
+        /// A quorum of regions finds the target slow or refusing.
+        Degraded = "degraded",
+        /// A quorum of regions finds the target broken.
+        Down = "down",
+    }
+}
+
+words! {
+    /// Something that is true of a verdict beside its state.
+    Flag {
+        /// Fewer regions than the quorum were left, and all of them agreed.
+        ReducedQuorum = "reduced_quorum",
+        /// Up and down too often to report each change.
+        Flapping = "flapping",
+        /// Covered by a maintenance window.
+        Maintenance = "maintenance",
+        /// Its alerts are silenced.
+        Silenced = "silenced",
+        /// Not probed at the moment.
+        Paused = "paused",
+        /// Down, but succeeding again; the incident is not resolved yet.
+        Recovering = "recovering",
+    }
+}
+
+words! {
+    /// What the failing regions have in common: who is probably responsible.
+    Cause {
+        /// Nothing is wrong.
+        None = "none",
+        /// A single failure that its confirmation refuted.
+        Transient = "transient",
+        /// No answer to the connection attempt.
+        TargetNetwork = "target.network",
+        /// The connection is refused.
+        TargetRefused = "target.refused",
+        /// Connected, but no answer in time.
+        TargetTimeout = "target.timeout",
+        /// TLS or its certificate.
+        TargetTls = "target.tls",
+        /// The status code, or broken HTTP.
+        TargetHttp = "target.http",
+        /// The content of the answer.
+        TargetContent = "target.content",
+        /// The target's name.
+        TargetDns = "target.dns",
+        /// All is well, but slow.
+        TargetSlow = "target.slow",
+        /// One address family of the target.
+        TargetFamily = "target.family",
+        /// Some of its answers fail.
+        TargetIntermittent = "target.intermittent",
+        /// Different symptoms in different regions.
+        TargetMixed = "target.mixed",
+        /// One edge of a delivery network.
+        CdnEdge = "cdn.edge",
+        /// A whole delivery network.
+        Cdn = "cdn",
+        /// The origin behind a delivery network or gateway.
+        Origin = "origin",
+        /// The resolver of a region.
+        Resolver = "resolver",
+        /// The path between one region and the target.
+        Path = "path",
+        /// A provider that the failing regions share.
+        PathProvider = "path.provider",
+        /// A transit network that the failing regions share.
+        PathTransit = "path.transit",
+        /// A country that the failing regions share.
+        PathCountry = "path.country",
+        /// A region is cut off.
+        Region = "region",
+        /// One agent is broken.
+        Agent = "agent",
+        /// The target limits the rate.
+        BlockedRateLimit = "blocked.rate_limit",
+        /// The target refuses some regions.
+        BlockedGeo = "blocked.geo",
+    }
+}
+
+words! {
+    /// Whether a region's vote counted towards a verdict, and why not.
+    Counted {
+        /// It counted.
+        Yes = "yes",
+        /// No probe of this region has been reported.
+        NeverVoted = "never_voted",
+        /// Its last probe started too long ago.
+        Stale = "stale",
+        /// Its agents are silent.
+        Absent = "absent",
+        /// Its agents cannot reach their anchors: their failures do not count.
+        Island = "island",
+        /// Its agents doubt their own probes.
+        Inconclusive = "inconclusive",
+        /// It probed before the episode began.
+        BeforeEpisode = "before_episode",
+    }
+}
+
+/// Failing regions of live regions, such as `3/5`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Scope {
+    /// Regions whose failure counts now.
+    pub failing: u32,
+    /// Regions that are live: not silent, not cut off.
+    pub live: u32,
+    /// Regions configured for the check.
+    pub configured: u32,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.failing, self.live)
+    }
+}
+
+/// One region's line on a ballot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BallotEntry {
+    /// Who votes.
+    pub region: RegionId,
+    /// The agent whose probe decided the region's vote.
+    pub agent: Option<AgentId>,
+    /// The outcome of that probe; `None` if there is none.
+    pub outcome: Option<Outcome>,
+    /// When that probe started.
+    pub started: Option<Timestamp>,
+    /// How long ago that was when the ballot was taken.
+    pub age: Option<Duration>,
+    /// How many of the region's probes failed in a row.
+    pub failed_in_a_row: u32,
+    /// Whether it counted, and why not.
+    pub counted: Counted,
+    /// One sentence of evidence from the probe.
+    pub message: String,
+    /// The address that the probe contacted.
+    pub address: Option<std::net::IpAddr>,
+}
+
+/// Who voted what when a verdict was reached. Judging it again gives the same verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ballot {
+    /// When it was taken.
+    pub taken: Timestamp,
+    /// The quorum of the check, from the regions configured.
+    pub quorum: u32,
+    /// The quorum in force: the check's, or all that are left, at least two.
+    pub quorum_effective: u32,
+    /// Failing, live and configured regions.
+    pub scope: Scope,
+    /// The confirmation rounds of the episode, in order.
+    pub rounds: Vec<RoundId>,
+    /// One entry for each region configured, in configured order.
+    pub entries: Vec<BallotEntry>,
+}
+
+/// The judgement of a check, with its proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What it is.
+    pub state: State,
+    /// What else is true of it.
+    pub flags: BTreeSet<Flag>,
+    /// Who is probably responsible.
+    pub cause: Cause,
+    /// The reason in a sentence.
+    pub summary: String,
+    /// Since when the state holds.
+    pub since: Timestamp,
+    /// Who voted what.
+    pub ballot: Ballot,
+}

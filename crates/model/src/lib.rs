@@ -1,0 +1,36 @@
+//! The vocabulary of Quorate: identifiers, checks, results, votes, verdicts, incidents, alerts
+//! and time.
+//!
+//! Parsing and invariants live here; behaviour over time does not. Every word has one meaning,
+//! which `docs/glossary.md` gives.
+
+mod alert;
+mod ballot;
+mod check;
+mod duration;
+mod id;
+mod incident;
+mod outcome;
+mod problem;
+mod region;
+mod result;
+mod secret;
+mod time;
+mod words;
+
+pub use alert::{Alert, AlertKind, Delivery, NoticeKind, OperatorNotice};
+pub use ballot::{Ballot, BallotEntry, Cause, Counted, Flag, Scope, State, Verdict};
+pub use check::{AlertPolicy, Check, FleetPolicy, PartialPolicy, Quorum, Revision};
+pub use duration::HumanDuration;
+pub use id::{
+    AgentId, BootId, CheckId, ID_HELP, IdError, IncidentId, KindName, ReceiverId, RegionId, RoundId,
+};
+pub use incident::{Incident, IncidentState, Severity};
+pub use outcome::{BlockReason, Doubt, Outcome, Phase, Reason};
+pub use problem::OptionProblem;
+pub use region::Region;
+pub use result::{
+    Evidence, Health, HttpHop, Observation, PhaseTiming, ProbeResult, ResultId, Suspicion,
+};
+pub use secret::Secret;
+pub use time::Timestamp;

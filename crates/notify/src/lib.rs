@@ -1,0 +1,1 @@
+//! One file for each notifier; renders and sends one alert.

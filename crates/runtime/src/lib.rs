@@ -1,0 +1,1 @@
+//! The process shell: tasks, signals, clock, telemetry, TLS files, back-off.

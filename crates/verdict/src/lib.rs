@@ -1,0 +1,1 @@
+//! The decision core: events and the time go in, effects come out.

@@ -1,0 +1,1 @@
+//! YAML text in, a typed value or every located problem out.
