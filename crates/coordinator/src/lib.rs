@@ -1,1 +1,6 @@
-//! Owns the engine, assigns checks to agents, performs effects, serves the API.
+//! The coordinator: owns the engine, assigns checks to agents, performs the engine's effects, and
+//! serves the operators' API.
+
+mod mirror;
+
+pub use mirror::{AgentView, CheckView, Mirror, RegionState, RegionView, View};

@@ -8,6 +8,7 @@ mod alert;
 mod ballot;
 mod check;
 mod duration;
+mod fleet;
 mod id;
 mod incident;
 mod outcome;
@@ -22,6 +23,7 @@ pub use alert::{Alert, AlertKind, Delivery, NoticeKind, OperatorNotice};
 pub use ballot::{Ballot, BallotEntry, Cause, Counted, Flag, Scope, State, Verdict};
 pub use check::{AlertPolicy, Check, FleetPolicy, PartialPolicy, Quorum, Revision};
 pub use duration::HumanDuration;
+pub use fleet::{AgentSettings, Fleet, ProbeSpec};
 pub use id::{
     AgentId, BootId, CheckId, ID_HELP, IdError, IncidentId, KindName, ReceiverId, RegionId, RoundId,
 };
@@ -30,7 +32,8 @@ pub use outcome::{BlockReason, Doubt, Outcome, Phase, Reason};
 pub use problem::OptionProblem;
 pub use region::Region;
 pub use result::{
-    Evidence, Health, HttpHop, Observation, PhaseTiming, ProbeResult, ResultId, Suspicion,
+    Evidence, Health, HttpHop, MeasuredResult, Observation, PhaseTiming, ProbeResult, ResultId,
+    Suspicion,
 };
 pub use secret::Secret;
 pub use time::Timestamp;

@@ -141,3 +141,24 @@ pub struct Suspicion {
     /// What the agent thinks of itself now.
     pub health: Health,
 }
+
+/// A result as the agent measured it: instants are of the monotonic clock of its boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeasuredResult {
+    /// From 1 for each boot, without gaps.
+    pub sequence: u64,
+    /// What was probed.
+    pub check: CheckId,
+    /// The revision of the check that was probed.
+    pub revision: Revision,
+    /// The confirmation round that asked for it; `None` if it was scheduled.
+    pub round: Option<RoundId>,
+    /// Start of the probe.
+    pub started_at: Duration,
+    /// End of the probe.
+    pub ended_at: Duration,
+    /// What the agent thought of itself when the probe ended.
+    pub health: Health,
+    /// What it saw.
+    pub observation: Observation,
+}

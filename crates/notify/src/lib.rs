@@ -1,1 +1,7 @@
-//! One file for each notifier; renders and sends one alert.
+//! Notifiers: one file for each; each renders one message and sends it once.
+//!
+//! Nothing here retries, queues or decides whether to send: the outbox of the coordinator does.
+
+mod registry;
+
+pub use registry::{KINDS, Message, Notifier, NotifierKind, Retry, SendError, kind};

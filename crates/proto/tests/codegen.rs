@@ -2,6 +2,8 @@
 //!
 //! `UPDATE=1 cargo test -p quorate-proto --test codegen` rewrites it.
 
+#![expect(clippy::expect_used, reason = "a test says what it expects")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,1 +1,13 @@
-//! One file for each store: results, incidents, verdicts, outbox, registry.
+//! Stores: one file for each. What a store must do is the conformance suite, which runs over every
+//! row of the registry.
+//!
+//! A store decides nothing and sends nothing; it makes what it is given durable and gives it back.
+
+mod registry;
+mod write;
+
+pub use registry::{STORES, Store, StoreError, StoreKind, open};
+pub use write::{
+    AgentRecord, ApiToken, DeliveryRecord, DeliveryState, IncidentQuery, JoinToken, OutboxEntry,
+    Restored, RestoredCheck, Role, Transition, Write,
+};

@@ -1,1 +1,10 @@
-//! The decision core: events and the time go in, effects come out.
+//! The decision core. Judging is a value: an [`Event`] and the time go in, [`Effect`]s come out.
+//!
+//! There is no clock, no I/O, no randomness, no floating point and no log in here; the same events
+//! at the same times give the same effects, always.
+
+mod effect;
+mod event;
+
+pub use effect::{Confirmation, Effect, Transition};
+pub use event::{Event, Restore};

@@ -1,0 +1,79 @@
+//! Every notifier.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use quorate_model::{Delivery, OptionProblem, Timestamp};
+use serde_json::Value;
+
+/// A way of telling people.
+pub trait NotifierKind: Debug + Sync {
+    /// The key that names it in a configuration.
+    fn name(&self) -> &'static str;
+
+    /// Reads the options, which are a JSON object whose secrets have been resolved, into a
+    /// notifier; or says everything that is wrong with them.
+    fn parse(&self, options: &Value) -> Result<Box<dyn Notifier>, Vec<OptionProblem>>;
+
+    /// The option names (dotted paths) whose values are secrets, so that a configuration must give
+    /// them as `{env}`, `{file}` or `{credential}`.
+    fn secrets(&self) -> &'static [&'static str];
+
+    /// The JSON Schema of the options, with a description for each field.
+    fn schema(&self) -> schemars::Schema;
+}
+
+/// A notifier that is ready to send.
+pub trait Notifier: Debug + Send + Sync {
+    /// Sends one message once, and returns when the other side has taken it.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping it leaves open whether the other side has taken the message.
+    fn send<'a>(
+        &'a self,
+        message: &'a Message,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>;
+}
+
+/// A message and its envelope.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The same for every attempt, so that a receiver can tell a repetition.
+    pub id: String,
+    /// When this attempt is made.
+    pub attempt_at: Timestamp,
+    /// What is to be said.
+    pub delivery: Delivery,
+}
+
+/// A message was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SendError {
+    /// What happened, without secrets.
+    pub message: String,
+    /// Whether trying again can help.
+    pub retry: Retry,
+}
+
+/// Whether trying again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Yes, at the sender's own pace.
+    BackOff,
+    /// Yes, but not before so long: the receiver said so.
+    After(Duration),
+    /// No.
+    Never,
+}
+
+/// Every notifier, in alphabetical order.
+pub const KINDS: &[&dyn NotifierKind] = &[];
+
+/// The notifier of a name.
+pub fn kind(name: &str) -> Option<&'static dyn NotifierKind> {
+    KINDS.iter().copied().find(|kind| kind.name() == name)
+}

@@ -1,0 +1,117 @@
+//! What can happen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quorate_model::{
+    AgentId, CheckId, Fleet, Health, Incident, ProbeResult, RegionId, RoundId, Suspicion, Timestamp,
+    Verdict,
+};
+
+/// Something that happened. The time at which it did is handed in beside it.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The configuration is this from now on. Checks that are gone are forgotten; those that stay
+    /// keep their votes if their revision stays.
+    Configured(Arc<Fleet>),
+    /// What was before a restart. Comes once, after the first configuration and before any result.
+    Restored(Box<Restore>),
+    /// An agent's stream is open.
+    Connected {
+        /// Who.
+        agent: AgentId,
+        /// Where it votes.
+        region: RegionId,
+    },
+    /// An agent's stream is closed. It keeps its votes while they are fresh and it is not absent.
+    Disconnected {
+        /// Who.
+        agent: AgentId,
+    },
+    /// An agent gave a sign of life.
+    Alive {
+        /// Who.
+        agent: AgentId,
+        /// What it thinks of itself.
+        health: Health,
+    },
+    /// A probe has ended.
+    Result(Box<ProbeResult>),
+    /// A probe is late, but not over.
+    Suspected(Box<Suspicion>),
+    /// An agent did not start a probe that it was asked for.
+    Declined {
+        /// Who.
+        agent: AgentId,
+        /// Which round.
+        round: RoundId,
+        /// Of which check.
+        check: CheckId,
+    },
+    /// The deadline that the engine asked for has come.
+    Tick,
+}
+
+/// What was before a restart. Comes once, after the first configuration and before any result.
+    Restored(Box<Restore>),
+    /// An agent's stream is open.
+    Connected {
+        /// Who.
+        agent: AgentId,
+        /// Where it votes.
+        region: RegionId,
+    },
+    /// An agent's stream is closed. It keeps its votes while they are fresh and it is not absent.
+    Disconnected {
+        /// Who.
+        agent: AgentId,
+    },
+    /// An agent gave a sign of life.
+    Alive {
+        /// Who.
+        agent: AgentId,
+        /// What it thinks of itself.
+        health: Health,
+    },
+    /// A probe has ended.
+    Result(Box<ProbeResult>),
+    /// A probe is late, but not over.
+    Suspected(Box<Suspicion>),
+    /// An agent did not start a probe that it was asked for.
+    Declined {
+        /// Who.
+        agent: AgentId,
+        /// Which round.
+        round: RoundId,
+        /// Of which check.
+        check: CheckId,
+    },
+    /// The deadline that the engine asked for has come.
+    Tick,
+}
+
+/// The configuration as the engine needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fleet {
+    /// The timers.
+    pub policy: FleetPolicy,
+    /// The regions, by name.
+    pub regions: BTreeMap<RegionId, Region>,
+    /// The checks, by name.
+    pub checks: BTreeMap<CheckId, Arc<Check>>,
+    /// Who hears of Quorate's own troubles.
+    pub operators: Vec<ReceiverId>,
+}
+
+/// What was before a restart.
+#[derive(Debug, Clone, Default)]
+pub struct Restore {
+    /// The last verdict of each check, its latest incident, and what the engine remembered.
+    pub checks: BTreeMap<CheckId, (Verdict, Option<Incident>, serde_json::Value)>,
+    /// Results received within the longest freshness, in the order in which they were stored.
+    pub results: Vec<ProbeResult>,
+    /// A number above every round used before.
+    pub next_round: u64,
+    /// When the coordinator last stored anything, if known.
+    pub last_stored: Option<Timestamp>,
+}
