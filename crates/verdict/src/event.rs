@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_model::{
-    AgentId, CheckId, Fleet, Health, Incident, ProbeResult, RegionId, RoundId, Suspicion, Timestamp,
-    Verdict,
+    AgentId, CheckId, Fleet, Health, Incident, ProbeResult, RegionId, RoundId, Suspicion,
+    Timestamp, Verdict,
 };
 
 /// Something that happened. The time at which it did is handed in beside it.
@@ -50,57 +50,6 @@ pub enum Event {
     },
     /// The deadline that the engine asked for has come.
     Tick,
-}
-
-/// What was before a restart. Comes once, after the first configuration and before any result.
-    Restored(Box<Restore>),
-    /// An agent's stream is open.
-    Connected {
-        /// Who.
-        agent: AgentId,
-        /// Where it votes.
-        region: RegionId,
-    },
-    /// An agent's stream is closed. It keeps its votes while they are fresh and it is not absent.
-    Disconnected {
-        /// Who.
-        agent: AgentId,
-    },
-    /// An agent gave a sign of life.
-    Alive {
-        /// Who.
-        agent: AgentId,
-        /// What it thinks of itself.
-        health: Health,
-    },
-    /// A probe has ended.
-    Result(Box<ProbeResult>),
-    /// A probe is late, but not over.
-    Suspected(Box<Suspicion>),
-    /// An agent did not start a probe that it was asked for.
-    Declined {
-        /// Who.
-        agent: AgentId,
-        /// Which round.
-        round: RoundId,
-        /// Of which check.
-        check: CheckId,
-    },
-    /// The deadline that the engine asked for has come.
-    Tick,
-}
-
-/// The configuration as the engine needs it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fleet {
-    /// The timers.
-    pub policy: FleetPolicy,
-    /// The regions, by name.
-    pub regions: BTreeMap<RegionId, Region>,
-    /// The checks, by name.
-    pub checks: BTreeMap<CheckId, Arc<Check>>,
-    /// Who hears of Quorate's own troubles.
-    pub operators: Vec<ReceiverId>,
 }
 
 /// What was before a restart.
