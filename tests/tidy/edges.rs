@@ -1,0 +1,125 @@
+//! Which crate may use which, and how much comes from outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+use crate::{none, root, text};
+
+/// Every edge between crates of the house. A new one needs a decision record; ARCHITECTURE.md shows
+/// the same table.
+const EDGES: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("verdict", &["model"]),
+    ("checks", &["model"]),
+    ("notify", &["model"]),
+    ("store", &["model"]),
+    ("yaml", &[]),
+    ("config", &["checks", "model", "notify", "yaml"]),
+    ("proto", &["model"]),
+    ("runtime", &["model"]),
+    ("agent", &["checks", "model", "proto", "runtime", "yaml"]),
+    ("coordinator", &["config", "model", "notify", "proto", "runtime", "store", "verdict"]),
+    (
+        "demo",
+        &["agent", "checks", "config", "coordinator", "model", "proto", "runtime", "store"],
+    ),
+    ("cli", &["checks", "config", "demo", "model", "proto", "runtime", "verdict", "yaml"]),
+];
+
+/// Packages in the lock file, ours included.
+const LOCKED_MAX: usize = 352;
+
+fn edges_of_cargo() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .other_options(["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata runs");
+    metadata
+        .packages
+        .iter()
+        .filter(|package| package.name.as_str() != "quorate-tests")
+        .map(|package| {
+            let ours = package.dependencies.iter().filter(|dependency| {
+                dependency.path.is_some() && dependency.kind != DependencyKind::Development
+            });
+            let short = |name: &str| name.trim_start_matches("quorate-").to_owned();
+            (short(&package.name), ours.map(|dependency| short(&dependency.name)).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn only_the_edges_of_the_table_exist() {
+    let allowed: BTreeMap<_, BTreeSet<_>> =
+        EDGES.iter().map(|(from, to)| (*from, to.iter().copied().collect())).collect();
+    let mut problems = Vec::new();
+    for (from, to) in edges_of_cargo() {
+        let Some(allowed) = allowed.get(from.as_str()) else {
+            problems.push(format!("the crate {from} is not in the table"));
+            continue;
+        };
+        for to in to.iter().filter(|to| !allowed.contains(to.as_str())) {
+            problems.push(format!("{from} -> {to} is not in the table"));
+        }
+    }
+    none("edges between crates", &problems);
+}
+
+#[test]
+fn the_architecture_page_shows_the_same_table() {
+    let page = text(&root().join("ARCHITECTURE.md"));
+    let missing: Vec<String> = EDGES
+        .iter()
+        .map(|(from, to)| {
+            let to = if to.is_empty() { "-".to_owned() } else { to.join(", ") };
+            format!("| `{from}` | {to} |")
+        })
+        .filter(|row| !page.contains(row.as_str()))
+        .collect();
+    none("rows missing in ARCHITECTURE.md", &missing);
+}
+
+#[test]
+fn the_core_stays_pure_and_agents_never_judge() {
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .other_options(["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata runs");
+    let resolve = metadata.resolve.as_ref().expect("a resolved graph");
+    let reach = |start: &str| {
+        let name = |id| metadata[id].name.to_string();
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<_> =
+            resolve.nodes.iter().filter(|node| name(&node.id) == start).collect();
+        while let Some(node) = open.pop() {
+            for dependency in &node.deps {
+                let normal = |kind: &cargo_metadata::DepKindInfo| kind.kind == DependencyKind::Normal;
+                if dependency.dep_kinds.iter().any(normal) && seen.insert(name(&dependency.pkg)) {
+                    open.extend(resolve.nodes.iter().filter(|node| node.id == dependency.pkg));
+                }
+            }
+        }
+        seen
+    };
+    let core = reach("quorate-verdict");
+    for banned in ["tokio", "tracing", "rusqlite", "hyper"] {
+        assert!(!core.contains(banned), "the decision core reaches {banned}");
+    }
+    let agent = reach("quorate-agent");
+    for banned in ["quorate-verdict", "rusqlite", "quorate-store", "quorate-notify"] {
+        assert!(!agent.contains(banned), "the agent reaches {banned}");
+    }
+    for program in ["quorate-agent", "quorate-coordinator", "quorate-cli"] {
+        assert!(!reach(program).contains("ring"), "{program} reaches ring");
+    }
+}
+
+#[test]
+fn no_more_packages_than_before() {
+    let locked = text(&root().join("Cargo.lock")).matches("\n[[package]]\n").count();
+    assert!(locked <= LOCKED_MAX, "{locked} packages are locked, at most {LOCKED_MAX} may be");
+}
