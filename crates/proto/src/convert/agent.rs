@@ -1,0 +1,173 @@
+//! The messages of agents and the types of the model, in both directions.
+//!
+//! Into the wire is total. Out of the wire is checked: unknown words and impossible values are a
+//! [`WireError`] that names the field; text and lists that are too long are cut, because they come
+//! from targets and are evidence only.
+
+mod options;
+mod result;
+mod scalar;
+
+use std::time::Duration;
+
+use quorate_model::{AgentSettings, Health, Phase, ProbeSpec, Revision, Suspicion};
+
+use crate::agent::v1 as wire;
+
+pub use options::{options_from_wire, options_to_wire};
+pub use result::{Received, measured_from_wire, measured_to_wire, result};
+pub use scalar::{
+    duration_from_wire, duration_to_wire, timestamp_from_wire, timestamp_to_wire, word_from_wire,
+};
+
+/// The most anchors that settings may name.
+const ANCHORS_MAX: usize = 16;
+/// The longest `host:port`, in bytes. Source: RFC 1035, section 2.3.4, plus the port.
+const ANCHOR_BYTES_MAX: usize = 262;
+
+/// What is wrong with a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// A field that must be there is not.
+    #[error("field {field} is missing")]
+    Missing {
+        /// Its name.
+        field: &'static str,
+    },
+    /// A word that is not one of those known.
+    #[error("field {field} holds the unknown word {word:?}")]
+    UnknownWord {
+        /// Its name.
+        field: &'static str,
+        /// The word, cut at 64 bytes.
+        word: String,
+    },
+    /// A value that cannot be.
+    #[error("field {field} {problem}")]
+    Invalid {
+        /// Its name.
+        field: &'static str,
+        /// What is wrong: continues a sentence about the field.
+        problem: &'static str,
+    },
+}
+
+/// The wire's form of an agent's opinion of itself.
+pub fn health_to_wire(health: Health) -> i32 {
+    let health = match health {
+        Health::Fine => wire::Health::Fine,
+        Health::Island => wire::Health::Island,
+        Health::Overloaded => wire::Health::Overloaded,
+    };
+    health.into()
+}
+
+/// An agent's opinion of itself; unspecified is an error.
+pub fn health_from_wire(health: i32) -> Result<Health, WireError> {
+    match wire::Health::try_from(health) {
+        Ok(wire::Health::Fine) => Ok(Health::Fine),
+        Ok(wire::Health::Island) => Ok(Health::Island),
+        Ok(wire::Health::Overloaded) => Ok(Health::Overloaded),
+        Ok(wire::Health::Unspecified) | Err(_) => Err(WireError::Invalid {
+            field: "health",
+            problem: "is unspecified or unknown",
+        }),
+    }
+}
+
+/// The wire's form of timers and anchors.
+pub fn settings_to_wire(settings: &AgentSettings) -> wire::AgentSettings {
+    wire::AgentSettings {
+        heartbeat_interval: Some(duration_to_wire(settings.heartbeat)),
+        anchor_interval: Some(duration_to_wire(settings.anchor_interval)),
+        anchor_timeout: Some(duration_to_wire(settings.anchor_timeout)),
+        anchors: settings.anchors.clone(),
+    }
+}
+
+/// Timers and anchors: each timer above zero, at most 16 anchors.
+pub fn settings_from_wire(settings: wire::AgentSettings) -> Result<AgentSettings, WireError> {
+    let timer = |field, value| positive(field, duration_from_wire(field, value)?);
+    if settings.anchors.len() > ANCHORS_MAX {
+        return Err(WireError::Invalid {
+            field: "anchors",
+            problem: "has more than 16 entries",
+        });
+    }
+    if settings
+        .anchors
+        .iter()
+        .any(|anchor| anchor.len() > ANCHOR_BYTES_MAX)
+    {
+        return Err(WireError::Invalid {
+            field: "anchors",
+            problem: "has an entry longer than 262 bytes",
+        });
+    }
+    Ok(AgentSettings {
+        heartbeat: timer("heartbeat_interval", settings.heartbeat_interval)?,
+        anchor_interval: timer("anchor_interval", settings.anchor_interval)?,
+        anchor_timeout: timer("anchor_timeout", settings.anchor_timeout)?,
+        anchors: settings.anchors,
+    })
+}
+
+/// The wire's form of what an agent must know of a check.
+pub fn spec_to_wire(spec: &ProbeSpec) -> wire::CheckSpec {
+    wire::CheckSpec {
+        check: spec.check.to_string(),
+        revision: spec.revision.0,
+        kind: spec.kind.to_string(),
+        options: Some(options_to_wire(&spec.options)),
+        interval: Some(duration_to_wire(spec.interval)),
+        timeout: Some(duration_to_wire(spec.timeout)),
+        slow_after: Some(duration_to_wire(spec.slow_after)),
+        suspect_after: Some(duration_to_wire(spec.suspect_after)),
+    }
+}
+
+/// What an agent must know of a check: good names, each time above zero.
+pub fn spec_from_wire(spec: wire::CheckSpec) -> Result<ProbeSpec, WireError> {
+    let time = |field, value| positive(field, duration_from_wire(field, value)?);
+    let options = spec
+        .options
+        .ok_or(WireError::Missing { field: "options" })?;
+    Ok(ProbeSpec {
+        check: scalar::id_from_wire("check", &spec.check)?,
+        revision: Revision(spec.revision),
+        kind: scalar::id_from_wire("kind", &spec.kind)?,
+        options: options_from_wire(options)?,
+        interval: time("interval", spec.interval)?,
+        timeout: time("timeout", spec.timeout)?,
+        slow_after: time("slow_after", spec.slow_after)?,
+        suspect_after: time("suspect_after", spec.suspect_after)?,
+    })
+}
+
+/// A suspicion as the coordinator has it: its probe started at `received` less the age that the
+/// agent measured, less half the round trip. `received.sent_at` is not used.
+pub fn suspicion(suspect: &wire::Suspect, received: &Received) -> Result<Suspicion, WireError> {
+    let age = duration_from_wire("age", suspect.age)?;
+    Ok(Suspicion {
+        agent: received.agent.clone(),
+        region: received.region.clone(),
+        check: scalar::id_from_wire("check", &suspect.check)?,
+        revision: Revision(suspect.revision),
+        phase: word_from_wire("phase", &suspect.phase, Phase::from_word)?,
+        started: received.start_of(age),
+        health: health_from_wire(suspect.health)?,
+    })
+}
+
+fn positive(field: &'static str, value: Duration) -> Result<Duration, WireError> {
+    if value.is_zero() {
+        return Err(WireError::Invalid {
+            field,
+            problem: "must be more than zero",
+        });
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests;
