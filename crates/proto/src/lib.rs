@@ -4,7 +4,10 @@
 //! comes from `proto/` by the test `codegen`; only [`convert`] turns its types into those of the
 //! model and back.
 
+mod bundle;
 pub mod convert;
+
+pub use bundle::{BundleError, JoinBundle};
 
 /// The encoded descriptor set of all services, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.binpb");
