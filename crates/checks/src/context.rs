@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use quorate_model::Phase;
 
+use crate::policy::Policy;
+use crate::resolve::Resolver;
+use crate::tls::{TlsBase, TlsError};
+
 /// How an agent reaches the world.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Egress {
@@ -44,6 +48,43 @@ impl PhaseCell {
     }
 }
 
+/// What all probes of an agent share: made once, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    pub(crate) egress: Egress,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) resolver: Arc<Resolver>,
+    pub(crate) tls: TlsBase,
+}
+
+/// Why an agent cannot probe at all.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// The configuration of the system's resolver cannot be used.
+    #[error("cannot read the resolver's configuration, see /etc/resolv.conf")]
+    Resolver(#[source] hickory_resolver::net::NetError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Environment {
+    /// Reads the system's resolver configuration and trusted roots, once.
+    pub fn new(egress: Egress, policy: Policy) -> Result<Self, EnvironmentError> {
+        Ok(Self {
+            egress,
+            policy: Arc::new(policy),
+            resolver: Arc::new(Resolver::system().map_err(EnvironmentError::Resolver)?),
+            tls: TlsBase::system()?,
+        })
+    }
+
+    /// What this agent may contact.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+
 /// What a probe is given beside its own options. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ProbeContext {
@@ -51,8 +92,20 @@ pub struct ProbeContext {
     pub timeout: Duration,
     /// The time after which a success is slow.
     pub slow_after: Duration,
-    /// How to reach the world.
-    pub egress: Egress,
+    /// How to reach the world, and what of it.
+    pub environment: Environment,
     /// Where the probe notes its phase.
     pub phase: PhaseCell,
+}
+
+impl ProbeContext {
+    /// The context of one probe, with a phase cell of its own.
+    pub fn new(environment: Environment, timeout: Duration, slow_after: Duration) -> Self {
+        Self {
+            timeout,
+            slow_after,
+            environment,
+            phase: PhaseCell::default(),
+        }
+    }
 }

@@ -4,8 +4,19 @@
 //! It never decides anything beyond its own outcome, and a target that is down is an
 //! [`Observation`](quorate_model::Observation), never an error.
 
+mod connect;
 mod context;
+mod network;
+mod phase;
+mod policy;
 mod registry;
+mod resolve;
+mod tls;
 
-pub use context::{Egress, PhaseCell, ProbeContext};
+pub use connect::{ReachError, reach};
+pub use context::{Egress, Environment, EnvironmentError, PhaseCell, ProbeContext};
+pub use network::Network;
+pub use policy::Policy;
 pub use registry::{CheckKind, KINDS, Probe, kind};
+pub use resolve::Resolver;
+pub use tls::TlsError;

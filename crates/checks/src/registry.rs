@@ -7,7 +7,7 @@ use std::pin::Pin;
 use quorate_model::{Observation, OptionProblem};
 use serde_json::Value;
 
-use crate::ProbeContext;
+use crate::{Policy, ProbeContext};
 
 /// A protocol family of checks.
 pub trait CheckKind: Debug + Sync {
@@ -26,6 +26,12 @@ pub trait CheckKind: Debug + Sync {
 pub trait Probe: Debug + Send + Sync {
     /// What is contacted, for people: a URL or `host:port`, without credentials.
     fn target(&self) -> String;
+
+    /// Why `policy` forbids this probe whatever its names resolve to (method, port, literal
+    /// address): a clause that names the rule. `None` if nothing can be said before it runs.
+    fn refused_by(&self, _policy: &Policy) -> Option<String> {
+        None
+    }
 
     /// Runs once. Ends by itself when the context's timeout is over.
     ///

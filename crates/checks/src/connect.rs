@@ -1,0 +1,350 @@
+//! TCP connections as every kind makes them: resolve, ask the policy, connect through the egress.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use quorate_model::{Outcome, Phase, Reason};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::context::{Egress, Environment, ProbeContext};
+use crate::phase::{Stop, Trace};
+use crate::resolve::IpFamily;
+
+/// The longest answer of an HTTP proxy to CONNECT, in bytes.
+const PROXY_HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// Where to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// A name, or an address without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl Endpoint {
+    /// Reads `host:port`, where an IPv6 address stands in brackets.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let error = || {
+            format!(
+                "{text:?} is not host:port: write a name or an address and a port, such as \
+                 db.example.com:5432 or [2001:db8::1]:443"
+            )
+        };
+        let (host, port) = text.rsplit_once(':').ok_or_else(error)?;
+        let port: u16 = port
+            .parse()
+            .ok()
+            .filter(|number| *number > 0 && !port.starts_with('+'))
+            .ok_or_else(error)?;
+        let host = url::Host::parse(host).map_err(|_| error())?;
+        Ok(Self {
+            host: bare(&host),
+            port,
+        })
+    }
+
+    /// The address, if the host is one.
+    pub(crate) fn literal(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+
+    /// What of this endpoint a policy forbids before any name is resolved.
+    pub(crate) fn refused_by(&self, policy: &crate::Policy) -> Option<String> {
+        policy
+            .judge_port(self.port)
+            .and_then(|()| self.literal().map_or(Ok(()), |ip| policy.judge(ip)))
+            .err()
+    }
+}
+
+/// The host without the brackets of an IPv6 address.
+pub(crate) fn bare<S: AsRef<str>>(host: &url::Host<S>) -> String {
+    match host {
+        url::Host::Domain(name) => name.as_ref().to_owned(),
+        url::Host::Ipv4(address) => address.to_string(),
+        url::Host::Ipv6(address) => address.to_string(),
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Connects to one address of `endpoint`; notes phases and addresses.
+pub(crate) async fn connect(
+    trace: &mut Trace,
+    context: &ProbeContext,
+    endpoint: &Endpoint,
+    family: IpFamily,
+) -> Result<TcpStream, Stop> {
+    let environment = &context.environment;
+    environment
+        .policy
+        .judge_port(endpoint.port)
+        .map_err(|rule| Stop::denied(&rule))?;
+    let addresses = resolve(trace, environment, endpoint, family).await?;
+    let target = SocketAddr::new(permitted(environment, &addresses)?, endpoint.port);
+    trace.watch.enter(Phase::Connect);
+    trace.evidence.resolved = addresses;
+    trace.evidence.address = Some(target.ip());
+    let stream = match environment.egress {
+        Egress::Direct => TcpStream::connect(target)
+            .await
+            .map_err(|error| failed(&format!("connection to {target}"), &error))?,
+        Egress::Socks5(proxy) => through(proxy, target, socks5).await?,
+        Egress::HttpConnect(proxy) => through(proxy, target, http_connect).await?,
+    };
+    stream
+        .set_nodelay(true)
+        .map_err(|error| failed(&format!("connection to {target}"), &error))?;
+    Ok(stream)
+}
+
+async fn resolve(
+    trace: &mut Trace,
+    environment: &Environment,
+    endpoint: &Endpoint,
+    family: IpFamily,
+) -> Result<Vec<IpAddr>, Stop> {
+    let Some(address) = endpoint.literal() else {
+        trace.watch.enter(Phase::Dns);
+        return environment.resolver.addresses(&endpoint.host, family).await;
+    };
+    if family.holds(address) {
+        Ok(vec![address])
+    } else {
+        let message = format!("{address} is no {}", family.words());
+        Err(Stop::fail(Phase::Dns, Reason::NoAddress, message))
+    }
+}
+
+/// The first address that the policy permits.
+fn permitted(environment: &Environment, addresses: &[IpAddr]) -> Result<IpAddr, Stop> {
+    let mut rule = "no address".to_owned();
+    for address in addresses.iter().rev() {
+        if let Err(refusal) = environment.policy.judge(*address) {
+            rule = refusal;
+        }
+    }
+    addresses
+        .iter()
+        .copied()
+        .find(|address| environment.policy.judge(*address).is_ok())
+        .ok_or_else(|| Stop::denied(&rule))
+}
+
+/// A failed connection attempt to `what`.
+fn failed(what: &str, error: &io::Error) -> Stop {
+    let (reason, words) = match error.kind() {
+        io::ErrorKind::ConnectionRefused => (Reason::Refused, "refused".to_owned()),
+        io::ErrorKind::TimedOut => (Reason::Timeout, "timed out".to_owned()),
+        io::ErrorKind::HostUnreachable => (Reason::Unreachable, "failed: no route".to_owned()),
+        io::ErrorKind::NetworkUnreachable => (
+            Reason::Unreachable,
+            "failed: network unreachable".to_owned(),
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            (Reason::Unreachable, "failed: no local address".to_owned())
+        }
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::UnexpectedEof => (Reason::Reset, "closed by the peer".to_owned()),
+        _ => (Reason::Unreachable, format!("failed: {error}")),
+    };
+    Stop::fail(Phase::Connect, reason, format!("{what} {words}"))
+}
+
+/// Opens a tunnel to `target` through `proxy`, in the way of `ask`.
+async fn through<F>(
+    proxy: SocketAddr,
+    target: SocketAddr,
+    ask: impl FnOnce(TcpStream, SocketAddr) -> F,
+) -> Result<TcpStream, Stop>
+where
+    F: Future<Output = Result<TcpStream, TunnelError>>,
+{
+    let to_proxy = format!("connection to the egress proxy {proxy}");
+    let stream = TcpStream::connect(proxy)
+        .await
+        .map_err(|error| failed(&to_proxy, &error))?;
+    // The greetings are small and waited for.
+    stream
+        .set_nodelay(true)
+        .map_err(|error| failed(&to_proxy, &error))?;
+    ask(stream, target).await.map_err(|error| match error {
+        TunnelError::Io(error) => failed(&to_proxy, &error),
+        TunnelError::Refused(reason, words) => Stop::fail(
+            Phase::Connect,
+            reason,
+            format!("connection to {target} through the egress proxy {proxy} failed: {words}"),
+        ),
+    })
+}
+
+/// Why a proxy opened no tunnel.
+enum TunnelError {
+    /// The proxy itself is out of reach.
+    Io(io::Error),
+    /// The proxy says that it could not connect, or nonsense.
+    Refused(Reason, String),
+}
+
+impl From<io::Error> for TunnelError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Asks a SOCKS5 proxy to connect, without authentication. Source: RFC 1928, sections 3, 4 and 6.
+async fn socks5(mut stream: TcpStream, target: SocketAddr) -> Result<TcpStream, TunnelError> {
+    const NO_AUTHENTICATION: [u8; 3] = [5, 1, 0];
+    let nonsense = |words: &str| TunnelError::Refused(Reason::Protocol, words.to_owned());
+    stream.write_all(&NO_AUTHENTICATION).await?;
+    let mut choice = [0; 2];
+    stream.read_exact(&mut choice).await?;
+    if choice != [5, 0] {
+        return Err(nonsense("it does not speak SOCKS5 without authentication"));
+    }
+    let mut request = vec![5, 1, 0];
+    match target.ip() {
+        IpAddr::V4(address) => {
+            request.push(1);
+            request.extend(address.octets());
+        }
+        IpAddr::V6(address) => {
+            request.push(4);
+            request.extend(address.octets());
+        }
+    }
+    request.extend(target.port().to_be_bytes());
+    stream.write_all(&request).await?;
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await?;
+    let [version, reply, _, kind] = head;
+    if version != 5 {
+        return Err(nonsense("its reply is not SOCKS5"));
+    }
+    let (reason, words) = match reply {
+        0 => {
+            let bound = match kind {
+                1 => 4,
+                3 => usize::from(stream.read_u8().await?),
+                4 => 16,
+                _ => return Err(nonsense("its reply has an unknown type of address")),
+            };
+            let mut rest = vec![0; bound + 2];
+            stream.read_exact(&mut rest).await?;
+            return Ok(stream);
+        }
+        3 => (Reason::Unreachable, "network unreachable"),
+        4 => (Reason::Unreachable, "host unreachable"),
+        5 => (Reason::Refused, "refused"),
+        6 => (Reason::Timeout, "timed out"),
+        2 => (Reason::Unreachable, "the proxy's rules forbid it"),
+        _ => (Reason::Unreachable, "the proxy could not connect"),
+    };
+    Err(TunnelError::Refused(reason, words.to_owned()))
+}
+
+/// Asks an HTTP proxy to connect. Source: RFC 9110, section 9.3.6.
+async fn http_connect(mut stream: TcpStream, target: SocketAddr) -> Result<TcpStream, TunnelError> {
+    let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut head = Vec::new();
+    // Byte by byte, so that nothing that belongs to the target is taken.
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= PROXY_HEAD_BYTES_MAX {
+            let words = "its answer is too long".to_owned();
+            return Err(TunnelError::Refused(Reason::Protocol, words));
+        }
+        head.push(stream.read_u8().await?);
+    }
+    let head = String::from_utf8_lossy(&head);
+    let mut words = head.split_ascii_whitespace();
+    let version = words.next().unwrap_or_default();
+    let status = words.next().and_then(|status| status.parse::<u16>().ok());
+    match status {
+        Some(200..=299) if version.starts_with("HTTP/1.") => Ok(stream),
+        Some(504) => Err(TunnelError::Refused(
+            Reason::Timeout,
+            "status 504".to_owned(),
+        )),
+        Some(status) if version.starts_with("HTTP/1.") => Err(TunnelError::Refused(
+            Reason::Unreachable,
+            format!("status {status}"),
+        )),
+        _ => Err(TunnelError::Refused(
+            Reason::Protocol,
+            "its answer is not HTTP".to_owned(),
+        )),
+    }
+}
+
+/// Why an address cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ReachError {
+    /// What a probe would have said.
+    pub outcome: Outcome,
+    /// One sentence without a final stop.
+    pub message: String,
+}
+
+impl From<Stop> for ReachError {
+    fn from(stop: Stop) -> Self {
+        Self {
+            outcome: stop.outcome,
+            message: stop.message,
+        }
+    }
+}
+
+/// Opens and closes a TCP connection to `address` (`host:port`) in the way that probes do: same
+/// resolver, policy and egress. Returns the time it took.
+///
+/// # Cancellation
+///
+/// Dropping it closes the connection.
+pub async fn reach(
+    address: &str,
+    environment: &Environment,
+    timeout: Duration,
+) -> Result<Duration, ReachError> {
+    let endpoint = Endpoint::parse(address).map_err(|message| ReachError {
+        outcome: Outcome::Inconclusive {
+            reason: quorate_model::Doubt::Internal,
+        },
+        message,
+    })?;
+    let context = ProbeContext::new(environment.clone(), timeout, timeout);
+    let mut trace = Trace::start(&context);
+    let connecting = connect(&mut trace, &context, &endpoint, IpFamily::Any);
+    let ended = tokio::time::timeout(timeout, connecting)
+        .await
+        .ok()
+        .map(|connected| connected.map(drop));
+    let late = ended.is_none();
+    if let Some(Err(stop)) = ended {
+        return Err(stop.into());
+    }
+    let observation = trace.finish(ended, &context);
+    if late {
+        Err(ReachError {
+            outcome: observation.outcome,
+            message: observation.evidence.message,
+        })
+    } else {
+        Ok(observation.total)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! From names to addresses.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use quorate_model::{Phase, Reason};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::phase::Stop;
+
+/// The most addresses of one answer that are looked at and reported.
+const ADDRESSES_MAX: usize = 16;
+
+/// The address family to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub enum IpFamily {
+    /// IPv4 if the name has such an address, else IPv6.
+    #[default]
+    #[serde(rename = "any")]
+    Any,
+    /// IPv4 only.
+    #[serde(rename = "4")]
+    V4,
+    /// IPv6 only.
+    #[serde(rename = "6")]
+    V6,
+}
+
+impl IpFamily {
+    /// Whether `address` is of this family.
+    pub(crate) fn holds(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+
+    /// For messages: `no IPv4 address`.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Any => "address",
+            Self::V4 => "IPv4 address",
+            Self::V6 => "IPv6 address",
+        }
+    }
+}
+
+/// The machine's resolver: name servers and search list of `/etc/resolv.conf`, and `/etc/hosts`,
+/// both read once. Nothing is cached, so that each probe measures a lookup.
+#[derive(Clone)]
+pub struct Resolver {
+    any: TokioResolver,
+    v4: TokioResolver,
+    v6: TokioResolver,
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").finish_non_exhaustive()
+    }
+}
+
+impl Resolver {
+    /// Reads the system's configuration. Without `/etc/resolv.conf` the name server is 127.0.0.1,
+    /// as for the C library.
+    pub fn system() -> Result<Self, NetError> {
+        let (config, options) = match hickory_resolver::system_conf::read_system_conf() {
+            Ok(read) => read,
+            Err(NetError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                let server = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+                let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+                (config, ResolverOpts::default())
+            }
+            Err(error) => return Err(error),
+        };
+        let build = |strategy| {
+            let mut options = options.clone();
+            options.cache_size = 0;
+            options.ip_strategy = strategy;
+            TokioResolver::builder_with_config(config.clone(), TokioRuntimeProvider::default())
+                .with_options(options)
+                .build()
+        };
+        Ok(Self {
+            any: build(LookupIpStrategy::Ipv4thenIpv6)?,
+            v4: build(LookupIpStrategy::Ipv4Only)?,
+            v6: build(LookupIpStrategy::Ipv6Only)?,
+        })
+    }
+
+    /// The addresses of `name`, in the order of the answer: at least one, at most 16.
+    pub(crate) async fn addresses(
+        &self,
+        name: &str,
+        family: IpFamily,
+    ) -> Result<Vec<IpAddr>, Stop> {
+        let resolver = match family {
+            IpFamily::Any => &self.any,
+            IpFamily::V4 => &self.v4,
+            IpFamily::V6 => &self.v6,
+        };
+        match resolver.lookup_ip(name).await {
+            Ok(found) => {
+                let addresses: Vec<_> = found
+                    .iter()
+                    .filter(|address| family.holds(*address))
+                    .take(ADDRESSES_MAX)
+                    .collect();
+                if addresses.is_empty() {
+                    Err(no_address(name, family))
+                } else {
+                    Ok(addresses)
+                }
+            }
+            Err(error) => Err(failed(name, family, &error)),
+        }
+    }
+}
+
+fn no_address(name: &str, family: IpFamily) -> Stop {
+    Stop::fail(
+        Phase::Dns,
+        Reason::NoAddress,
+        format!("{name} has no {}", family.words()),
+    )
+}
+
+/// Tells a name that does not exist from one without such an address, and both from a resolver
+/// that fails.
+fn failed(name: &str, family: IpFamily, error: &NetError) -> Stop {
+    if let NetError::Dns(DnsError::NoRecordsFound(nothing)) = error {
+        if nothing.response_code == ResponseCode::NXDomain {
+            let message = format!("{name} does not exist (NXDOMAIN)");
+            return Stop::fail(Phase::Dns, Reason::NameNotFound, message);
+        }
+        if nothing.response_code == ResponseCode::NoError {
+            return no_address(name, family);
+        }
+        let message = format!("the resolver answered {} for {name}", nothing.response_code);
+        return Stop::fail(Phase::Dns, Reason::DnsFailed, message);
+    }
+    Stop::fail(
+        Phase::Dns,
+        Reason::DnsFailed,
+        format!("cannot resolve {name}: {error}"),
+    )
+}
