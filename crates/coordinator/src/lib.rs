@@ -2,5 +2,8 @@
 //! serves the operators' API.
 
 mod mirror;
+mod peer;
+pub mod pki;
 
 pub use mirror::{AgentView, CheckView, Mirror, RegionState, RegionView, View};
+pub use peer::{Peer, PeerAddress};
