@@ -3,7 +3,10 @@
 //!
 //! A store decides nothing and sends nothing; it makes what it is given durable and gives it back.
 
+pub mod conformance;
+mod memory;
 mod registry;
+mod sqlite;
 mod write;
 
 pub use registry::{STORES, Store, StoreError, StoreKind, open};

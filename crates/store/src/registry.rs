@@ -2,11 +2,12 @@
 
 use std::fmt::Debug;
 
-use quorate_model::{AgentId, Incident, IncidentId, Timestamp};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp, Verdict};
 
 use crate::{
     AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, Restored, Write,
 };
+use crate::{memory, sqlite};
 
 /// A place that keeps what must survive a restart. One owner calls it, from one thread.
 pub trait Store: Debug + Send {
@@ -24,6 +25,9 @@ pub trait Store: Debug + Send {
 
     /// One incident.
     fn incident(&mut self, id: IncidentId) -> Result<Option<Incident>, StoreError>;
+
+    /// The verdicts that a check has had, each with its ballot, the latest first, at most `limit`.
+    fn history(&mut self, check: &CheckId, limit: usize) -> Result<Vec<Verdict>, StoreError>;
 
     /// What was sent about an incident, in the order in which it was decided.
     fn deliveries(&mut self, id: IncidentId) -> Result<Vec<DeliveryRecord>, StoreError>;
@@ -47,7 +51,8 @@ pub trait Store: Debug + Send {
     /// The API token with this hash.
     fn api_token(&mut self, hash: &[u8; 32]) -> Result<Option<ApiToken>, StoreError>;
 
-    /// Deletes results received before `before`. Returns how many.
+    /// Deletes results received before `before`, and the watermarks of runs of which no result is
+    /// left. Returns how many results.
     fn forget_results(&mut self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
@@ -80,6 +85,14 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
+    /// An attempt was reported for a delivery that was never stored. Nothing was changed.
+    #[error("the store at {place} has no delivery {key:?}")]
+    NoSuchDelivery {
+        /// Where it is.
+        place: String,
+        /// What was asked for.
+        key: String,
+    },
     /// No store has this URL's scheme.
     #[error("no store is called {scheme:?}; there are {known}")]
     UnknownScheme {
@@ -104,12 +117,14 @@ pub enum StoreError {
 pub struct StoreKind {
     /// The scheme of its URLs.
     pub scheme: &'static str,
+    /// Whether what it holds is still there when it is opened again.
+    pub durable: bool,
     /// Opens the store that the rest of the URL names, and brings its schema up to date.
     pub open: fn(&str) -> Result<Box<dyn Store>, StoreError>,
 }
 
 /// Every store, in alphabetical order.
-pub const STORES: &[StoreKind] = &[];
+pub const STORES: &[StoreKind] = &[memory::KIND, sqlite::KIND];
 
 /// Opens the store that a URL such as `sqlite:/var/lib/quorate/quorate.db` names.
 pub fn open(url: &str) -> Result<Box<dyn Store>, StoreError> {

@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 /// One change. A commit is a list of them.
 #[derive(Debug, Clone)]
 pub enum Write {
-    /// Appends results and raises the watermark of each (agent, boot) to its highest number.
+    /// Appends results and raises the watermark of each (agent, boot) to its highest number. A
+    /// result at or below the watermark is a repetition and is passed over.
     Results(Vec<ProbeResult>),
     /// A verdict has changed, with everything that this entails.
     Transition(Box<Transition>),
     /// Deliveries without a transition: operator notices.
     Deliveries(Vec<OutboxEntry>),
-    /// A delivery was attempted.
+    /// A delivery was attempted. It is an error if there is no such delivery.
     Attempted {
         /// Which.
         key: String,
@@ -30,11 +31,12 @@ pub enum Write {
         /// When to try again, if it is still pending.
         next_attempt: Option<Timestamp>,
     },
-    /// A token with which an agent can join.
+    /// A token with which an agent can join. A hash that is there already stays as it is.
     JoinToken(JoinToken),
-    /// A token for the API.
+    /// A token for the API, in place of an earlier one with the same hash.
     ApiToken(ApiToken),
-    /// An agent's stream opened: the version it runs and when.
+    /// An agent's stream opened: the version it runs and when. Passed over if no such agent has
+    /// joined.
     AgentSeen {
         /// Who.
         agent: AgentId,
@@ -87,6 +89,23 @@ pub enum DeliveryState {
     Failed,
 }
 
+impl DeliveryState {
+    /// The word used in JSON and in stores.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state that a word stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [Self::Pending, Self::Sent, Self::Failed];
+        all.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
 /// A delivery as it is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryRecord {
@@ -136,6 +155,23 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// The word used in JSON and in stores.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The role that a word stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [Self::Viewer, Self::Operator, Self::Admin];
+        all.into_iter().find(|role| role.as_str() == word)
+    }
+}
+
 /// An agent that has joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentRecord {
@@ -173,6 +209,8 @@ pub struct Restored {
     pub watermarks: BTreeMap<(AgentId, BootId), u64>,
     /// Recent results, in the order in which they were stored.
     pub results: Vec<ProbeResult>,
+    /// A number above that of every round in a result or a ballot ever stored; 1 if there is none.
+    pub next_round: u64,
 }
 
 /// One check as it was.
