@@ -177,7 +177,9 @@ impl Memory {
 impl Store for Memory {
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
         self.check(writes)?;
-        writes.iter().for_each(|write| self.apply(write));
+        for write in writes {
+            self.apply(write);
+        }
         Ok(())
     }
 

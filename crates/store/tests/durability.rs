@@ -1,1 +1,3 @@
+//! Nothing that was acknowledged is lost.
+
 fn main() {}
