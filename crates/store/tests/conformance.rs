@@ -1,5 +1,11 @@
 //! Every store of the registry does what a store must do.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what it expects"
+)]
+
 use std::cell::Cell;
 
 use quorate_store::{STORES, Store, StoreKind, conformance};
