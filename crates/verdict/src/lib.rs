@@ -4,7 +4,11 @@
 //! at the same times give the same effects, always.
 
 mod effect;
+mod engine;
 mod event;
+pub mod explain;
+pub mod schedule;
 
 pub use effect::{Confirmation, Effect, Transition};
+pub use engine::{Engine, RegionState};
 pub use event::{Event, Restore};
