@@ -1,0 +1,219 @@
+//! The thread that owns the store.
+//!
+//! One thread calls it, so nothing waits for a lock. Commits that wait together are made durable
+//! together: one transaction for all of them, and one answer for all of them, so that none is
+//! acknowledged unless it is durable.
+
+use std::sync::Arc;
+
+use quorate_store::{Store, StoreError, Write};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+/// Commits and reads of everybody but the engine's owner that may wait; more wait for room.
+const SHARED_MAX: usize = 256;
+
+/// Commits of the engine's owner that may be under way; it takes no results in while all are.
+pub(crate) const ORDERED_MAX: usize = 32;
+
+/// The most commits made durable together.
+const GROUP_MAX: usize = 64;
+
+/// What a commit comes back with.
+pub(crate) type Committed = Result<(), Arc<StoreError>>;
+
+type Read = Box<dyn FnOnce(&mut dyn Store) + Send>;
+
+/// A line of commits in which none may succeed after one before it has failed.
+///
+/// When a commit of an epoch fails, all later ones of the same epoch fail with it. The owner then
+/// goes on with the next epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Epoch(pub(crate) u64);
+
+struct Commit {
+    writes: Vec<Write>,
+    epoch: Option<Epoch>,
+    alone: bool,
+    done: oneshot::Sender<Committed>,
+    // Held for its place in the queue.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+enum Job {
+    Commit(Commit),
+    Read(Read, OwnedSemaphorePermit),
+}
+
+/// The way to the store. Clones lead to the same store; it is closed when all are gone.
+#[derive(Clone)]
+pub struct StoreHandle {
+    jobs: mpsc::Sender<Job>,
+    places: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for StoreHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreHandle")
+    }
+}
+
+impl StoreHandle {
+    /// Applies all writes in one transaction. They are durable when it returns.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping it leaves open whether the writes are made.
+    pub async fn commit(&self, writes: Vec<Write>) -> Result<(), Arc<StoreError>> {
+        let (done, answer) = oneshot::channel();
+        let commit = Commit {
+            writes,
+            epoch: None,
+            alone: false,
+            done,
+            _place: Some(self.place().await?),
+        };
+        self.jobs
+            .send(Job::Commit(commit))
+            .await
+            .map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+
+    /// Asks the store something, after everything that was committed before.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping it leaves open whether `look` runs.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Arc<StoreError>> {
+        let (done, answer) = oneshot::channel();
+        let read: Read = Box::new(move |store| {
+            // Whoever asked may have gone.
+            drop(done.send(look(store)));
+        });
+        let place = self.place().await?;
+        self.jobs
+            .send(Job::Read(read, place))
+            .await
+            .map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?.map_err(Arc::new)
+    }
+
+    /// Hands in writes without waiting. The caller keeps at most [`ORDERED_MAX`] under way; `alone`
+    /// keeps them apart from other commits.
+    pub(crate) fn submit(
+        &self,
+        epoch: Epoch,
+        writes: Vec<Write>,
+        alone: bool,
+    ) -> oneshot::Receiver<Committed> {
+        let (done, answer) = oneshot::channel();
+        let commit = Commit {
+            writes,
+            epoch: Some(epoch),
+            alone,
+            done,
+            _place: None,
+        };
+        if let Err(error) = self.jobs.try_send(Job::Commit(commit)) {
+            tracing::error!("the store takes no commits: {error}");
+        }
+        answer
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Arc<StoreError>> {
+        let places = Arc::clone(&self.places);
+        places.acquire_owned().await.map_err(|_| ended())
+    }
+}
+
+/// The answer when the thread is gone.
+pub(crate) fn ended() -> Arc<StoreError> {
+    Arc::new(StoreError::Engine {
+        place: "the store's thread".into(),
+        source: "it has ended".into(),
+    })
+}
+
+/// Gives the store to a thread of its own. The receiver resolves when the thread has ended.
+pub(crate) fn spawn(
+    store: Box<dyn Store>,
+) -> std::io::Result<(StoreHandle, oneshot::Receiver<()>)> {
+    let (jobs, inbox) = mpsc::channel(SHARED_MAX + ORDERED_MAX);
+    let (ended, closed) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("quorate-store".into())
+        .spawn(move || {
+            run(store, inbox);
+            drop(ended.send(()));
+        })?;
+    let places = Arc::new(Semaphore::new(SHARED_MAX));
+    Ok((StoreHandle { jobs, places }, closed))
+}
+
+fn run(mut store: Box<dyn Store>, mut inbox: mpsc::Receiver<Job>) {
+    let mut refused: Option<(Epoch, Arc<StoreError>)> = None;
+    let mut held = None;
+    while let Some(job) = held.take().or_else(|| inbox.blocking_recv()) {
+        match job {
+            Job::Read(read, _place) => read(store.as_mut()),
+            Job::Commit(first) => {
+                let group;
+                (group, held) = gather(first, &mut inbox);
+                commit(store.as_mut(), group, &mut refused);
+            }
+        }
+    }
+}
+
+/// Takes the commits that wait, up to the first job that must not be among them.
+fn gather(first: Commit, inbox: &mut mpsc::Receiver<Job>) -> (Vec<Commit>, Option<Job>) {
+    let alone = first.alone;
+    let mut group = vec![first];
+    while !alone && group.len() < GROUP_MAX {
+        match inbox.try_recv() {
+            Ok(Job::Commit(next)) if !next.alone => group.push(next),
+            Ok(other) => return (group, Some(other)),
+            Err(_) => break,
+        }
+    }
+    (group, None)
+}
+
+fn commit(
+    store: &mut dyn Store,
+    group: Vec<Commit>,
+    refused: &mut Option<(Epoch, Arc<StoreError>)>,
+) {
+    let mut writes = Vec::new();
+    let mut waiting = Vec::with_capacity(group.len());
+    for commit in group {
+        if let (Some(epoch), Some((last, error))) = (commit.epoch, refused.as_ref())
+            && epoch <= *last
+        {
+            drop(commit.done.send(Err(Arc::clone(error))));
+            continue;
+        }
+        writes.extend(commit.writes);
+        waiting.push((commit.epoch, commit.done));
+    }
+    if waiting.is_empty() {
+        return;
+    }
+    let committed = store.commit(&writes).map_err(Arc::new);
+    if let Err(error) = &committed {
+        let epoch = waiting.iter().filter_map(|(epoch, _)| *epoch).max();
+        if let Some(epoch) = epoch {
+            *refused = Some((epoch, Arc::clone(error)));
+        }
+    }
+    for (_, done) in waiting {
+        // Whoever asked may have gone.
+        drop(done.send(committed.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests;
