@@ -1,1 +1,3 @@
-//! The harness of the end-to-end tests.
+//! What the end-to-end tests and the benchmark share.
+
+pub mod raw_agent;
