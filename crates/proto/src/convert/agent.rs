@@ -16,6 +16,8 @@ use crate::agent::v1 as wire;
 
 pub use options::{options_from_wire, options_to_wire};
 pub use result::{Received, measured_from_wire, measured_to_wire, result};
+pub(super) use result::{outcome, phase_and_reason};
+pub(super) use scalar::id_from_wire;
 pub use scalar::{
     duration_from_wire, duration_to_wire, timestamp_from_wire, timestamp_to_wire, word_from_wire,
 };
@@ -133,9 +135,9 @@ pub fn spec_from_wire(spec: wire::CheckSpec) -> Result<ProbeSpec, WireError> {
         .options
         .ok_or(WireError::Missing { field: "options" })?;
     Ok(ProbeSpec {
-        check: scalar::id_from_wire("check", &spec.check)?,
+        check: id_from_wire("check", &spec.check)?,
         revision: Revision(spec.revision),
-        kind: scalar::id_from_wire("kind", &spec.kind)?,
+        kind: id_from_wire("kind", &spec.kind)?,
         options: options_from_wire(options)?,
         interval: time("interval", spec.interval)?,
         timeout: time("timeout", spec.timeout)?,
@@ -151,7 +153,7 @@ pub fn suspicion(suspect: &wire::Suspect, received: &Received) -> Result<Suspici
     Ok(Suspicion {
         agent: received.agent.clone(),
         region: received.region.clone(),
-        check: scalar::id_from_wire("check", &suspect.check)?,
+        check: id_from_wire("check", &suspect.check)?,
         revision: Revision(suspect.revision),
         phase: word_from_wire("phase", &suspect.phase, Phase::from_word)?,
         started: received.start_of(age),

@@ -54,12 +54,7 @@ impl Received {
 
 /// The wire's form of a result. Text and lists are cut at the sizes that the other side keeps.
 pub fn measured_to_wire(result: &MeasuredResult) -> wire::Result {
-    let (phase, reason) = match result.observation.outcome {
-        Outcome::Ok | Outcome::Slow => ("", ""),
-        Outcome::Fail { phase, reason } => (phase.as_str(), reason.as_str()),
-        Outcome::Blocked { reason } => ("", reason.as_str()),
-        Outcome::Inconclusive { reason } => ("", reason.as_str()),
-    };
+    let (phase, reason) = phase_and_reason(result.observation.outcome);
     wire::Result {
         sequence: result.sequence,
         check: result.check.to_string(),
@@ -129,7 +124,22 @@ pub fn result(result: wire::Result, received: &Received) -> Result<ProbeResult, 
     })
 }
 
-fn outcome(word: &str, phase: &str, reason: &str) -> Result<Outcome, WireError> {
+/// The words for phase and reason; empty for those that an outcome has not.
+pub(in crate::convert) fn phase_and_reason(outcome: Outcome) -> (&'static str, &'static str) {
+    match outcome {
+        Outcome::Ok | Outcome::Slow => ("", ""),
+        Outcome::Fail { phase, reason } => (phase.as_str(), reason.as_str()),
+        Outcome::Blocked { reason } => ("", reason.as_str()),
+        Outcome::Inconclusive { reason } => ("", reason.as_str()),
+    }
+}
+
+/// The outcome that words describe.
+pub(in crate::convert) fn outcome(
+    word: &str,
+    phase: &str,
+    reason: &str,
+) -> Result<Outcome, WireError> {
     Ok(match word {
         "ok" => Outcome::Ok,
         "slow" => Outcome::Slow,

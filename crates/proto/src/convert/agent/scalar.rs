@@ -82,7 +82,10 @@ pub fn word_from_wire<T>(
 }
 
 /// A name that obeys the rule for names.
-pub(super) fn id_from_wire<T: FromStr>(field: &'static str, text: &str) -> Result<T, WireError> {
+pub(in crate::convert) fn id_from_wire<T: FromStr>(
+    field: &'static str,
+    text: &str,
+) -> Result<T, WireError> {
     text.parse().map_err(|_| WireError::Invalid {
         field,
         problem: "is not a valid name",

@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use quorate_model::{
+    Ballot, BallotEntry, Cause, Counted, Flag, Incident, IncidentId, IncidentState, Outcome, Phase,
+    Reason, RoundId, Scope, Severity, State, Timestamp, Verdict,
+};
+
+use super::*;
+
+fn verdict() -> Verdict {
+    let at = Timestamp::from_micros(1_700_000_000_123_456);
+    let voted = BallotEntry {
+        region: "fra".parse().unwrap(),
+        agent: Some("fra-1".parse().unwrap()),
+        outcome: Some(Outcome::Fail {
+            phase: Phase::ALL[0],
+            reason: Reason::ALL[0],
+        }),
+        started: Some(at.before(Duration::from_secs(2))),
+        age: Some(Duration::from_secs(2)),
+        failed_in_a_row: 3,
+        counted: Counted::Yes,
+        message: "connection refused".to_owned(),
+        address: Some("192.0.2.7".parse().unwrap()),
+    };
+    let silent = BallotEntry {
+        region: "iad".parse().unwrap(),
+        agent: None,
+        outcome: None,
+        started: None,
+        age: None,
+        failed_in_a_row: 0,
+        counted: Counted::NeverVoted,
+        message: String::new(),
+        address: None,
+    };
+    Verdict {
+        state: State::Down,
+        flags: [Flag::ReducedQuorum].into(),
+        cause: Cause::TargetRefused,
+        summary: "connection refused in 3 of 5 regions".to_owned(),
+        since: at,
+        ballot: Ballot {
+            taken: at,
+            quorum: 3,
+            quorum_effective: 2,
+            scope: Scope {
+                failing: 3,
+                live: 4,
+                configured: 5,
+            },
+            rounds: vec![RoundId(7), RoundId(8)],
+            entries: vec![voted, silent],
+        },
+    }
+}
+
+#[test]
+fn a_verdict_survives_the_wire_with_its_ballot() {
+    let sent = verdict();
+    assert_eq!(verdict_from_wire(verdict_to_wire(&sent, true)), Ok(sent));
+}
+
+#[test]
+fn every_state_and_every_outcome_survives() {
+    for state in State::ALL {
+        assert_eq!(state_from_wire(state_to_wire(*state).into()), Ok(*state));
+    }
+    assert!(state_from_wire(0).is_err());
+    assert!(state_from_wire(99).is_err());
+}
+
+#[test]
+fn the_basic_view_keeps_the_counts() {
+    let basic = verdict_to_wire(&verdict(), false);
+    assert_eq!(basic.ballot, None);
+    let read = verdict_from_wire(basic).unwrap();
+    assert_eq!(read.ballot.scope, verdict().ballot.scope);
+    assert_eq!(read.ballot.entries, []);
+}
+
+#[test]
+fn unknown_words_name_their_field() {
+    let mut sent = verdict_to_wire(&verdict(), true);
+    sent.cause = "gremlins".to_owned();
+    let error = verdict_from_wire(sent).unwrap_err().to_string();
+    assert!(
+        error.contains("cause") && error.contains("gremlins"),
+        "{error}"
+    );
+    let mut sent = verdict_to_wire(&verdict(), true);
+    if let Some(ballot) = &mut sent.ballot {
+        ballot.votes[0].region = "fra".to_owned();
+    }
+    assert!(verdict_from_wire(sent).is_err());
+}
+
+#[test]
+fn names_lead_to_ids_and_to_nothing_else() {
+    let check: quorate_model::CheckId = "shop".parse().unwrap();
+    assert_eq!(check_from_name(&check_name(&check)), Some(check));
+    for bad in [
+        "shop",
+        "checks/",
+        "checks/Shop",
+        "regions/shop",
+        "checks/a/b",
+    ] {
+        assert_eq!(check_from_name(bad), None, "{bad}");
+    }
+    let id = IncidentId(0x0123_4567_89ab_8def_8123_4567_89ab_cdef);
+    assert_eq!(incident_from_name(&incident_name(id)), Some(id));
+}
+
+#[test]
+fn time_to_detect_counts_from_the_last_success() {
+    let opened = Timestamp::from_micros(60_000_000);
+    let mut incident = Incident {
+        id: IncidentId(1),
+        check: "shop".parse().unwrap(),
+        severity: Severity::Page,
+        state: IncidentState::Open,
+        last_success: Some(Timestamp::from_micros(42_000_000)),
+        first_failure: Timestamp::from_micros(45_000_000),
+        opened,
+        resolved: None,
+        reopened: 0,
+        verdict: verdict(),
+    };
+    let sent = incident_to_wire(&incident, true);
+    assert_eq!(sent.time_to_detect.map(|time| time.seconds), Some(18));
+    assert_eq!(sent.state(), wire::incident::IncidentState::Open);
+    assert_eq!(sent.resolve_time, None);
+    incident.last_success = None;
+    assert_eq!(incident_to_wire(&incident, true).time_to_detect, None);
+}
