@@ -128,20 +128,21 @@ async fn resolve(
 
 /// The first address that the policy permits.
 fn permitted(environment: &Environment, addresses: &[IpAddr]) -> Result<IpAddr, Stop> {
-    let mut rule = "no address".to_owned();
-    for address in addresses.iter().rev() {
-        if let Err(refusal) = environment.policy.judge(*address) {
-            rule = refusal;
+    let mut refusal = None;
+    for address in addresses {
+        match environment.policy.judge(*address) {
+            Ok(()) => return Ok(*address),
+            Err(rule) => refusal = refusal.or(Some(rule)),
         }
     }
-    addresses
-        .iter()
-        .copied()
-        .find(|address| environment.policy.judge(*address).is_ok())
-        .ok_or_else(|| Stop::denied(&rule))
+    Err(Stop::denied(refusal.as_deref().unwrap_or("no address")))
 }
 
 /// A failed connection attempt to `what`.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kinds of errors grow; what is unknown is told in its own words"
+)]
 fn failed(what: &str, error: &io::Error) -> Stop {
     let (reason, words) = match error.kind() {
         io::ErrorKind::ConnectionRefused => (Reason::Refused, "refused".to_owned()),

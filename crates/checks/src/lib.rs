@@ -6,11 +6,15 @@
 
 mod connect;
 mod context;
+mod http;
 mod network;
+mod options;
 mod phase;
 mod policy;
 mod registry;
 mod resolve;
+mod status;
+mod tcp;
 mod tls;
 
 pub use connect::{ReachError, reach};

@@ -27,12 +27,19 @@ impl Network {
         }
     }
 
-    /// The IPv6 network of the leading `groups` and `prefix` (at most 128).
-    pub(crate) const fn v6(groups: [u16; 8], prefix: u8) -> Self {
-        let [a, b, c, d, e, f, g, h] = groups;
+    /// The IPv6 network of the first three groups and `prefix` (at most 48).
+    pub(crate) const fn v6([one, two, three]: [u16; 3], prefix: u8) -> Self {
         Self {
-            address: IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)),
+            address: IpAddr::V6(Ipv6Addr::new(one, two, three, 0, 0, 0, 0, 0)),
             prefix,
+        }
+    }
+
+    /// The network of one IPv6 address.
+    pub(crate) const fn one(address: Ipv6Addr) -> Self {
+        Self {
+            address: IpAddr::V6(address),
+            prefix: 128,
         }
     }
 

@@ -156,7 +156,7 @@ const METADATA: [IpAddr; 5] = [
 ];
 
 /// Where all public unicast addresses of IPv6 are. Source: RFC 4291, section 2.4.
-const GLOBAL_UNICAST: Network = Network::v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
+const GLOBAL_UNICAST: Network = Network::v6([0x2000, 0, 0], 3);
 
 /// Networks that are not public unicast. Source: IANA special-purpose address registries
 /// (RFC 6890), and RFC 5771, RFC 4291 for multicast.
@@ -176,35 +176,20 @@ const CLOSED: [(Network, &str); 26] = [
     (Network::v4([203, 0, 113, 0], 24), "for documentation"),
     (Network::v4([224, 0, 0, 0], 4), "multicast"),
     (Network::v4([240, 0, 0, 0], 4), "reserved"),
-    (Network::v6([0, 0, 0, 0, 0, 0, 0, 0], 128), "unspecified"),
-    (Network::v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "loopback"),
+    (Network::one(Ipv6Addr::UNSPECIFIED), "unspecified"),
+    (Network::one(Ipv6Addr::LOCALHOST), "loopback"),
     (
-        Network::v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
+        Network::v6([0x64, 0xff9b, 1], 48),
         "a private translation network",
     ),
-    (
-        Network::v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64),
-        "for discarding",
-    ),
-    (
-        Network::v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
-        "reserved for protocols",
-    ),
-    (
-        Network::v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32),
-        "for documentation",
-    ),
-    (
-        Network::v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),
-        "for documentation",
-    ),
-    (
-        Network::v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7),
-        "a private network",
-    ),
-    (Network::v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), "link-local"),
-    (Network::v6([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10), "site-local"),
-    (Network::v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), "multicast"),
+    (Network::v6([0x100, 0, 0], 64), "for discarding"),
+    (Network::v6([0x2001, 0, 0], 23), "reserved for protocols"),
+    (Network::v6([0x2001, 0xdb8, 0], 32), "for documentation"),
+    (Network::v6([0x3fff, 0, 0], 20), "for documentation"),
+    (Network::v6([0xfc00, 0, 0], 7), "a private network"),
+    (Network::v6([0xfe80, 0, 0], 10), "link-local"),
+    (Network::v6([0xfec0, 0, 0], 10), "site-local"),
+    (Network::v6([0xff00, 0, 0], 8), "multicast"),
 ];
 
 #[cfg(test)]

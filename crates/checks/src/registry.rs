@@ -7,7 +7,7 @@ use std::pin::Pin;
 use quorate_model::{Observation, OptionProblem};
 use serde_json::Value;
 
-use crate::{Policy, ProbeContext};
+use crate::{Policy, ProbeContext, http, tcp};
 
 /// A protocol family of checks.
 pub trait CheckKind: Debug + Sync {
@@ -45,7 +45,7 @@ pub trait Probe: Debug + Send + Sync {
 }
 
 /// Every check kind, in alphabetical order.
-pub const KINDS: &[&dyn CheckKind] = &[];
+pub const KINDS: &[&dyn CheckKind] = &[&http::KIND, &tcp::KIND];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static dyn CheckKind> {

@@ -1,5 +1,6 @@
 //! From names to addresses.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,8 +10,9 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use quorate_model::{Phase, Reason};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::phase::Stop;
 
@@ -18,18 +20,42 @@ use crate::phase::Stop;
 const ADDRESSES_MAX: usize = 16;
 
 /// The address family to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-pub enum IpFamily {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "Value")]
+pub(crate) enum IpFamily {
     /// IPv4 if the name has such an address, else IPv6.
     #[default]
-    #[serde(rename = "any")]
     Any,
     /// IPv4 only.
-    #[serde(rename = "4")]
     V4,
     /// IPv6 only.
-    #[serde(rename = "6")]
     V6,
+}
+
+impl JsonSchema for IpFamily {
+    fn schema_name() -> Cow<'static, str> {
+        "IpFamily".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"enum": ["any", "4", "6", 4, 6]})
+    }
+}
+
+impl TryFrom<Value> for IpFamily {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        match text.as_str() {
+            "any" => Ok(Self::Any),
+            "4" => Ok(Self::V4),
+            "6" => Ok(Self::V6),
+            _ => Err(format!("{text} is not one of any, 4, 6")),
+        }
+    }
 }
 
 impl IpFamily {

@@ -166,11 +166,9 @@ pub(crate) async fn handshake(
     match shaken {
         Ok(stream) => {
             let version = stream.get_ref().1.protocol_version();
-            trace.evidence.protocol = version.and_then(|version| match version {
-                rustls::ProtocolVersion::TLSv1_2 => Some("TLSv1.2".to_owned()),
-                rustls::ProtocolVersion::TLSv1_3 => Some("TLSv1.3".to_owned()),
-                _ => None,
-            });
+            trace.evidence.protocol = version
+                .and_then(|version| version.as_str())
+                .map(|name| name.replace('_', "."));
             Ok(stream)
         }
         Err(error) => {
@@ -182,6 +180,10 @@ pub(crate) async fn handshake(
 }
 
 /// The reason and the sentence for a failed handshake.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kinds of errors grow; what is unknown is told in its own words"
+)]
 fn told(error: &std::io::Error, name: &ServerName<'_>, self_signed: bool) -> (Reason, String) {
     let Some(error) = error
         .get_ref()
@@ -213,6 +215,10 @@ fn told(error: &std::io::Error, name: &ServerName<'_>, self_signed: bool) -> (Re
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kinds of errors grow; what is unknown is told in its own words"
+)]
 fn certificate_told(
     wrong: &CertificateError,
     name: &ServerName<'_>,
