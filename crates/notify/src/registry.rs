@@ -8,13 +8,18 @@ use std::time::Duration;
 use quorate_model::{Delivery, OptionProblem, Timestamp};
 use serde_json::Value;
 
+use crate::webhook;
+
 /// A way of telling people.
 pub trait NotifierKind: Debug + Sync {
     /// The key that names it in a configuration.
     fn name(&self) -> &'static str;
 
-    /// Reads the options, which are a JSON object whose secrets have been resolved, into a
-    /// notifier; or says everything that is wrong with them.
+    /// Reads the options, which are a JSON object, into a notifier; or says everything that is
+    /// wrong with them.
+    ///
+    /// A secret that is still a reference (`{env}`, `{file}` or `{credential}`) is accepted, so
+    /// that a configuration can be judged without its secrets; such a notifier refuses to send.
     fn parse(&self, options: &Value) -> Result<Box<dyn Notifier>, Vec<OptionProblem>>;
 
     /// The option names (dotted paths) whose values are secrets, so that a configuration must give
@@ -71,7 +76,7 @@ pub enum Retry {
 }
 
 /// Every notifier, in alphabetical order.
-pub const KINDS: &[&dyn NotifierKind] = &[];
+pub const KINDS: &[&dyn NotifierKind] = &[&webhook::KIND];
 
 /// The notifier of a name.
 pub fn kind(name: &str) -> Option<&'static dyn NotifierKind> {
