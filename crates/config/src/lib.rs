@@ -1,20 +1,34 @@
 //! Text in, a validated [`Configuration`] or the full list of located problems out.
 //!
-//! Reads no files and no environment.
+//! The text is read into `raw` types in which everything is optional; the rules turn those into
+//! types in which every default is filled in and every reference holds. Only the latter leave
+//! the crate. Whatever is wrong is reported in one go, each problem at its line and column.
+//!
+//! Reads no files and no environment: secrets stay references until the coordinator needs them.
 
+mod check;
 mod configuration;
+mod gather;
+mod kind;
+mod raw;
+mod receiver;
+mod resolve;
+mod schema;
+mod server;
+mod text;
 
 pub use configuration::{ApiListener, Configuration, Listener, Receiver, SecretRef, Server};
-pub use quorate_yaml::{Problem, Severity};
+pub use quorate_yaml::{Problem, Severity, decode};
+pub use schema::json_schema;
 
 /// Reads a configuration; `file` is its name in problems.
-pub fn parse(file: &str, _text: &str) -> Result<Configuration, Vec<Problem>> {
-    Err(vec![Problem {
-        file: file.into(),
-        line: 1,
-        column: 1,
-        severity: Severity::Error,
-        message: "configurations cannot be read yet".into(),
-        hint: None,
-    }])
+///
+/// On failure there is at least one error; warnings are listed with them, all sorted by place.
+pub fn parse(file: &str, text: &str) -> Result<Configuration, Vec<Problem>> {
+    resolve::resolve(&quorate_yaml::Document::parse(file, text)?)
+}
+
+/// The documented example, a complete configuration.
+pub fn sample() -> &'static str {
+    include_str!("../../../docs/quorate.example.yaml")
 }
