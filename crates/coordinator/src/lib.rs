@@ -11,6 +11,7 @@ mod peer;
 pub mod pki;
 mod start;
 mod store_thread;
+mod token;
 
 pub use mirror::{AgentView, CheckView, Mirror, RegionState, RegionView, View};
 pub use parts::{Access, ConfigSource, Listeners, Parts};
