@@ -138,6 +138,10 @@ fn killed() {
         {
             number(line);
         }
+        // From cycle to cycle a little later within that commit.
+        for _ in 0..cycle * 10_000 {
+            std::hint::spin_loop();
+        }
         child.kill().expect("kill");
         lines.for_each(&mut number);
         child.wait().expect("the writer has ended");
