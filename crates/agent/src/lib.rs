@@ -1,1 +1,36 @@
 //! Schedules probes, runs them within limits, streams their results, spools when cut off.
+//!
+//! [`join`] makes an [`Identity`] out of a join bundle; [`run`] is the agent itself. Inside, the
+//! prober decides what is probed when, the outbox holds what it saw, and the uplink keeps one
+//! stream to a coordinator. Each works on when another cannot.
+
+mod config;
+mod config_cache;
+mod dial;
+pub mod file;
+mod files;
+mod identity;
+mod join;
+mod lag;
+mod options;
+mod outbox;
+mod probe;
+mod prober;
+mod rates;
+mod reachability;
+mod rounds;
+mod run;
+mod schedule;
+mod selftest;
+mod spool;
+#[cfg(test)]
+mod testing;
+mod tls;
+mod uplink;
+
+pub use dial::DialError;
+pub use identity::{Identity, IdentityError, Joined};
+pub use join::{JoinError, join};
+pub use options::{Limits, Options};
+pub use run::{AgentError, run};
+pub use tls::TlsSetupError;

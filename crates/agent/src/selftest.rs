@@ -1,0 +1,245 @@
+//! Whether the agent can reach the world at all.
+//!
+//! It opens connections to its anchors by the same way out as its probes. When more than half of
+//! them fail twice, the agent is an island, and says so with each of its failures.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_model::AgentSettings;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+/// The longest that one attempt may take: two, and the gap before them, fit into
+/// [`DECIDE_MAX`] with room to spare.
+const ATTEMPT_MAX: Duration = Duration::from_millis(850);
+/// The least time between the end of a self-test and the next one's start.
+const GAP: Duration = Duration::from_millis(250);
+/// The longest that a failure waits for its self-test.
+const DECIDE_MAX: Duration = Duration::from_secs(2);
+
+/// Opens a connection to `host:port` within a time; says whether it opened.
+pub(crate) type Reach =
+    Arc<dyn Fn(String, Duration) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
+/// The self-test of an agent. Runs at an interval and on request, never twice at once.
+pub(crate) struct SelfTest {
+    reach: Reach,
+    settings: watch::Receiver<AgentSettings>,
+    wanted: Notify,
+    outcome: watch::Sender<SelfTestOutcome>,
+}
+
+/// What the last self-test found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SelfTestOutcome {
+    /// How many self-tests have ended.
+    pub(crate) count: u64,
+    /// Whether the last one says that the agent is cut off.
+    pub(crate) island: bool,
+}
+
+impl SelfTest {
+    /// A self-test that has not run yet; until it has, the agent is fine.
+    pub(crate) fn new(reach: Reach, settings: watch::Receiver<AgentSettings>) -> Self {
+        Self {
+            reach,
+            settings,
+            wanted: Notify::new(),
+            outcome: watch::Sender::default(),
+        }
+    }
+
+    /// Tests for ever: at each anchor interval, and whenever it is wanted.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping it ends the running test without an outcome.
+    pub(crate) async fn run(&self) {
+        let mut settings = self.settings.clone();
+        loop {
+            let now = settings.borrow_and_update().clone();
+            if !now.anchors.is_empty() {
+                let island = self.test(&now).await;
+                self.publish(island);
+                tokio::time::sleep(GAP).await;
+            } else if self.outcome.borrow().island {
+                self.publish(false);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(now.anchor_interval.saturating_sub(GAP)) => {}
+                () = self.wanted.notified(), if !now.anchors.is_empty() => {}
+                changed = settings.changed() => if changed.is_err() {
+                    return std::future::pending().await;
+                },
+            }
+        }
+    }
+
+    fn publish(&self, island: bool) {
+        let was = self.outcome.borrow().island;
+        self.outcome.send_modify(|outcome| {
+            outcome.count += 1;
+            outcome.island = island;
+        });
+        if island && !was {
+            tracing::warn!(
+                "anchors cannot be reached: this agent is cut off and says so with its failures"
+            );
+        } else if was && !island {
+            tracing::info!("anchors can be reached again");
+        }
+    }
+
+    /// Whether more than half of the anchors fail twice.
+    async fn test(&self, settings: &AgentSettings) -> bool {
+        let needed = settings.anchors.len() / 2 + 1;
+        let limit = settings.anchor_timeout.min(ATTEMPT_MAX);
+        let failed = self.failing(settings.anchors.clone(), limit).await;
+        if failed.len() < needed {
+            return false;
+        }
+        self.failing(failed, limit).await.len() >= needed
+    }
+
+    /// Those of `anchors` that cannot be reached, tried all at once.
+    async fn failing(&self, anchors: Vec<String>, limit: Duration) -> Vec<String> {
+        let mut attempts = JoinSet::new();
+        for anchor in anchors {
+            let reached = (self.reach)(anchor.clone(), limit);
+            attempts.spawn(async move {
+                let reached = tokio::time::timeout(limit, reached).await.unwrap_or(false);
+                (anchor, reached)
+            });
+        }
+        let attempts = attempts.join_all().await;
+        let failed = attempts.into_iter().filter(|(_, reached)| !reached);
+        failed.map(|(anchor, _)| anchor).collect()
+    }
+
+    /// Asks for a self-test now; while one is running, for another after it. Any number of requests
+    /// is one.
+    pub(crate) fn request(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Asks for a self-test and waits for the end of the one that is running then, at most 2 s. Whether the agent is an island.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping it loses nothing.
+    pub(crate) async fn decide(&self) -> bool {
+        let (anchors, timeout) = {
+            let settings = self.settings.borrow();
+            (settings.anchors.len(), settings.anchor_timeout)
+        };
+        if anchors == 0 {
+            return false;
+        }
+        let limit = (timeout.min(ATTEMPT_MAX) * 2 + GAP * 2).min(DECIDE_MAX);
+        let mut outcome = self.outcome.subscribe();
+        let before = outcome.borrow().count;
+        self.request();
+        let ended = outcome.wait_for(|outcome| outcome.count > before);
+        // Too late, and the last word known must do.
+        let decided = tokio::time::timeout(limit, ended).await;
+        drop(decided);
+        self.outcome.borrow().island
+    }
+
+    /// Follows the outcomes.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<SelfTestOutcome> {
+        self.outcome.subscribe()
+    }
+}
+
+impl fmt::Debug for SelfTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SelfTest")
+            .field("outcome", &*self.outcome.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A world in which the first so many anchors cannot be reached, and a count of attempts.
+    fn world(down: &Arc<AtomicUsize>, tried: &Arc<AtomicUsize>) -> Reach {
+        let (down, tried) = (Arc::clone(down), Arc::clone(tried));
+        Arc::new(move |anchor, _| {
+            tried.fetch_add(1, Ordering::SeqCst);
+            let number: usize = anchor.parse().unwrap();
+            let reached = number >= down.load(Ordering::SeqCst);
+            Box::pin(async move {
+                if !reached {
+                    std::future::pending::<()>().await;
+                }
+                true
+            })
+        })
+    }
+
+    fn settings(anchors: usize) -> AgentSettings {
+        AgentSettings {
+            heartbeat: Duration::from_secs(2),
+            anchor_interval: Duration::from_secs(10),
+            anchor_timeout: Duration::from_secs(1),
+            anchors: (0..anchors).map(|number| number.to_string()).collect(),
+        }
+    }
+
+    async fn decide(anchors: usize, down: usize) -> (bool, usize) {
+        let (_keep, receiver) = watch::channel(settings(anchors));
+        let tried = Arc::default();
+        let test = SelfTest::new(world(&Arc::new(AtomicUsize::new(down)), &tried), receiver);
+        let island = tokio::select! {
+            () = test.run() => unreachable!(),
+            island = test.decide() => island,
+        };
+        (island, tried.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn three_of_five_make_an_island() {
+        assert_eq!(decide(5, 0).await, (false, 5));
+        assert_eq!(decide(5, 2).await, (false, 5));
+        assert_eq!(decide(5, 3).await, (true, 8));
+        assert!(decide(1, 1).await.0);
+        assert!(!decide(2, 1).await.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_anchors_all_is_well() {
+        assert_eq!(decide(0, 0).await, (false, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_of_failures_is_one_test_and_takes_two_seconds_at_most() {
+        let clock = quorate_runtime::Clock::start();
+        let (_keep, receiver) = watch::channel(settings(5));
+        let (down, tried) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+        let test = SelfTest::new(world(&down, &tried), receiver);
+        let storm = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            down.store(5, Ordering::SeqCst);
+            tried.store(0, Ordering::SeqCst);
+            let before = clock.uptime();
+            let failures = (0..100).map(|_| test.decide());
+            let words = futures_util::future::join_all(failures).await;
+            assert!(words.iter().all(|island| *island));
+            assert!(clock.uptime() <= before + Duration::from_millis(2_001));
+            assert_eq!(tried.load(Ordering::SeqCst), 10);
+        };
+        tokio::select! {
+            () = test.run() => unreachable!(),
+            () = storm => {}
+        }
+    }
+}
