@@ -1,57 +1,371 @@
-//! The engine.
+//! The engine: one value that knows the fleet, and turns events into effects.
+//!
+//! An event about a check is judged at once, in time that depends on the regions of that check
+//! only. What follows from time or from the fleet is put on the alarms and judged a bounded number
+//! of checks at a time; [`Engine::next_deadline`] is then in the past until the rest is done.
 
-use quorate_model::{CheckId, RegionId, RoundId, Timestamp, Verdict};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::{Effect, Event};
+use quorate_model::{AgentId, CheckId, Fleet, Health, RegionId, RoundId, Timestamp, Verdict};
+
+use crate::alarms::{Alarms, CheckIx, Subject};
+use crate::case::{Case, Context};
+use crate::limits::JUDGED_MAX;
+use crate::liveness::{AgentIx, Change, RegionIx, RegionState, Roster};
+use crate::operators::{self, Watch};
+use crate::{Effect, Event, Restore};
 
 /// The decision core.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Engine {
-    rounds: u64,
+    fleet: Arc<Fleet>,
+    roster: Roster,
+    cases: Vec<Option<Box<Case>>>,
+    by_check: BTreeMap<CheckId, CheckIx>,
+    /// Places in `cases` that are free.
+    free: Vec<CheckIx>,
+    alarms: Alarms,
+    watch: Watch,
+    next_round: u64,
 }
 
-/// Whether a region's failures count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RegionState {
-    /// At least one of its agents is alive and can reach its anchors.
-    Live,
-    /// None of its live agents can reach its anchors: its failures do not count.
-    Island,
-    /// Its agents are silent.
-    Absent,
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Engine {
     /// An engine that knows nothing yet.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            fleet: Arc::default(),
+            roster: Roster::default(),
+            cases: Vec::new(),
+            by_check: BTreeMap::new(),
+            free: Vec::new(),
+            alarms: Alarms::default(),
+            watch: Watch::default(),
+            next_round: 1,
+        }
     }
 
     /// Applies one event at `now` and pushes what must be done, in order, to `effects`.
+    ///
+    /// `now` must not be earlier than that of the call before.
     pub fn apply(&mut self, event: Event, now: Timestamp, effects: &mut Vec<Effect>) {
-        let _ = (event, now, effects);
+        match event {
+            Event::Configured(fleet) => self.configure(fleet, now),
+            Event::Restored(restore) => self.restore(*restore, now, effects),
+            Event::Connected { agent, region } => {
+                let ix = self.roster.enrol(&agent, &region, now);
+                self.roster.agent_mut(ix).connected = true;
+                self.hear(ix, None, now, effects);
+            }
+            Event::Disconnected { agent } => {
+                if let Some(ix) = self.roster.find(&agent) {
+                    self.roster.agent_mut(ix).connected = false;
+                }
+            }
+            Event::Alive { agent, health } => {
+                if let Some(ix) = self.roster.find(&agent) {
+                    self.hear(ix, Some(health), now, effects);
+                }
+            }
+            Event::Result(result) => {
+                let agent = self.known(&result.id.agent, &result.region, now, effects);
+                self.about(&result.check, now, effects, |case, ctx| {
+                    case.take(ctx, agent, &result);
+                });
+            }
+            Event::Suspected(suspicion) => {
+                let agent = self.known(&suspicion.agent, &suspicion.region, now, effects);
+                let check = suspicion.check.clone();
+                self.about(&check, now, effects, |case, ctx| {
+                    case.late(ctx, agent, &suspicion);
+                });
+            }
+            Event::Declined {
+                agent,
+                round,
+                check,
+            } => {
+                if let Some(ix) = self.roster.find(&agent) {
+                    self.about(&check, now, effects, |case, _| case.declined(ix, round));
+                }
+            }
+            Event::Tick => {}
+        }
+        self.run_due(now, effects);
     }
 
-    /// When to apply [`Event::Tick`] next, if nothing else happens.
+    /// When to apply [`Event::Tick`] next, if nothing else happens. May be in the past.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        self.alarms.next()
     }
 
     /// The present verdict of a check; `None` before the first.
     pub fn verdict(&self, check: &CheckId) -> Option<&Verdict> {
-        let _ = check;
-        None
+        let ix = self.by_check.get(check)?;
+        self.cases.get(ix.0 as usize)?.as_ref()?.verdict.as_ref()
     }
 
     /// Whether a region's failures count now.
     pub fn region_state(&self, region: &RegionId) -> RegionState {
-        let _ = region;
-        RegionState::Absent
+        operators::state(&self.roster, region)
     }
 
     /// Hands out the number of a round that somebody else starts, such as a probe on demand.
     pub fn allot_round(&mut self) -> RoundId {
-        self.rounds += 1;
-        RoundId(self.rounds)
+        let round = RoundId(self.next_round);
+        self.next_round += 1;
+        round
+    }
+
+    fn configure(&mut self, fleet: Arc<Fleet>, now: Timestamp) {
+        self.fleet = fleet;
+        for region in self.fleet.regions.keys() {
+            self.roster.intern(region, now);
+        }
+        let gone: Vec<CheckId> = self
+            .by_check
+            .keys()
+            .filter(|check| !self.fleet.checks.contains_key(*check))
+            .cloned()
+            .collect();
+        for check in gone {
+            self.forget(&check);
+        }
+        let fleet = Arc::clone(&self.fleet);
+        for (id, check) in &fleet.checks {
+            let regions: Vec<RegionIx> = check
+                .regions
+                .iter()
+                .map(|region| self.roster.intern(region, now))
+                .collect();
+            if let Some(ix) = self.by_check.get(id).copied() {
+                if let Some(case) = self.cases[ix.0 as usize].as_mut() {
+                    case.redefine(Arc::clone(check), &regions, now);
+                }
+                self.wake_check(ix, now);
+            } else {
+                let ix = self.place(Case::new(Arc::clone(check), &regions, now));
+                self.by_check.insert(id.clone(), ix);
+                self.wake_check(ix, now);
+            }
+        }
+        self.watch.hold_until = now + self.fleet.policy.lost_after;
+        self.watch_fleet(now);
+    }
+
+    fn place(&mut self, case: Case) -> CheckIx {
+        let case = Some(Box::new(case));
+        if let Some(ix) = self.free.pop() {
+            self.cases[ix.0 as usize] = case;
+            return ix;
+        }
+        self.cases.push(case);
+        CheckIx(u32::try_from(self.cases.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    fn forget(&mut self, check: &CheckId) {
+        let Some(ix) = self.by_check.remove(check) else {
+            return;
+        };
+        if let Some(mut case) = self.cases[ix.0 as usize].take() {
+            self.alarms.disarm(&mut case.alarm, Subject::Check(ix));
+        }
+        self.free.push(ix);
+    }
+
+    /// Takes back what was before a restart. Its results rebuild the votes; nobody is asked or
+    /// told anything because of them.
+    fn restore(&mut self, restore: Restore, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.next_round = self.next_round.max(restore.next_round);
+        for (id, (verdict, incident, memory)) in restore.checks {
+            let Some(ix) = self.by_check.get(&id).copied() else {
+                continue;
+            };
+            let Some(case) = self.cases[ix.0 as usize].as_mut() else {
+                continue;
+            };
+            if case.restore(verdict, incident, &memory, now) {
+                let every = Some(case.pace(&self.fleet.policy));
+                effects.push(Effect::Pace { check: id, every });
+            }
+        }
+        for result in restore.results {
+            let agent = self.roster.enrol(&result.id.agent, &result.region, now);
+            self.watch_agent(agent, now);
+            let ctx = Context {
+                fleet: &self.fleet,
+                roster: &self.roster,
+                now,
+            };
+            let Some(ix) = self.by_check.get(&result.check) else {
+                continue;
+            };
+            if let Some(case) = self.cases[ix.0 as usize].as_mut() {
+                case.take(&ctx, agent, &result);
+            }
+        }
+        for ix in self.by_check.values() {
+            if let Some(case) = self.cases[ix.0 as usize].as_mut() {
+                case.end_episode();
+            }
+        }
+    }
+
+    /// The agent that sent something, which is a sign of life.
+    fn known(
+        &mut self,
+        agent: &AgentId,
+        region: &RegionId,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> AgentIx {
+        let ix = self.roster.enrol(agent, region, now);
+        self.hear(ix, None, now, effects);
+        ix
+    }
+
+    fn hear(
+        &mut self,
+        ix: AgentIx,
+        health: Option<Health>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let was_lost = self.roster.agent(ix).told_lost;
+        let change = self.roster.heard(ix, health, &self.fleet.policy, now);
+        if change != Change::None || was_lost || self.roster.agent(ix).alarm.is_none() {
+            self.tend_agent(ix, now, effects);
+            self.follow(ix, change, now);
+        }
+    }
+
+    /// An agent has changed: what follows for its region, and for the checks that it votes on.
+    fn follow(&mut self, ix: AgentIx, change: Change, now: Timestamp) {
+        if change == Change::None {
+            return;
+        }
+        let region = self.roster.agent(ix).region;
+        for (place, case) in (0_u32..).zip(&mut self.cases) {
+            if let Some(case) = case.as_mut().filter(|case| case.votes_in(region)) {
+                self.alarms
+                    .arm(&mut case.alarm, Subject::Check(CheckIx(place)), now);
+            }
+        }
+        if change == Change::State {
+            let place = self.roster.region_mut(region);
+            self.alarms
+                .arm(&mut place.alarm, Subject::Region(region), now);
+            self.watch_fleet(now);
+            for member in self.roster.region(region).agents.clone() {
+                self.watch_agent(member, now);
+            }
+        }
+    }
+
+    fn watch_agent(&mut self, ix: AgentIx, at: Timestamp) {
+        self.alarms
+            .arm(&mut self.roster.agent_mut(ix).alarm, Subject::Agent(ix), at);
+    }
+
+    fn watch_fleet(&mut self, now: Timestamp) {
+        self.watch.changed(now);
+        let due = self.watch.due(&self.fleet.policy);
+        self.alarms.arm(&mut self.watch.alarm, Subject::Fleet, due);
+    }
+
+    fn wake_check(&mut self, ix: CheckIx, at: Timestamp) {
+        if let Some(case) = self.cases[ix.0 as usize].as_mut() {
+            self.alarms.arm(&mut case.alarm, Subject::Check(ix), at);
+        }
+    }
+
+    fn tend_agent(&mut self, ix: AgentIx, now: Timestamp, effects: &mut Vec<Effect>) {
+        let policy = &self.fleet.policy;
+        if let Some(next) = operators::tend_agent(&mut self.roster, ix, policy, now, effects) {
+            self.watch_agent(ix, next);
+        }
+    }
+
+    /// Lets a check take something in, and judges it.
+    fn about(
+        &mut self,
+        check: &CheckId,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+        take: impl FnOnce(&mut Case, &Context<'_>),
+    ) {
+        let Some(ix) = self.by_check.get(check).copied() else {
+            return;
+        };
+        let ctx = Context {
+            fleet: &self.fleet,
+            roster: &self.roster,
+            now,
+        };
+        if let Some(case) = self.cases[ix.0 as usize].as_mut() {
+            take(case, &ctx);
+        }
+        self.judge(ix, now, effects);
+    }
+
+    fn judge(&mut self, ix: CheckIx, now: Timestamp, effects: &mut Vec<Effect>) {
+        let ctx = Context {
+            fleet: &self.fleet,
+            roster: &self.roster,
+            now,
+        };
+        let Some(case) = self.cases[ix.0 as usize].as_mut() else {
+            return;
+        };
+        if let Some(next) = case.judge(&ctx, &mut self.next_round, effects) {
+            self.alarms.arm(&mut case.alarm, Subject::Check(ix), next);
+        }
+    }
+
+    /// Does what is due, a bounded number of steps at a time.
+    fn run_due(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        for _ in 0..JUDGED_MAX {
+            match self.alarms.due(now) {
+                None => return,
+                Some(Subject::Agent(ix)) => {
+                    self.roster.agent_mut(ix).alarm = None;
+                    let change = self.roster.refresh(ix, &self.fleet.policy, now, false);
+                    self.tend_agent(ix, now, effects);
+                    self.follow(ix, change, now);
+                }
+                Some(Subject::Region(ix)) => {
+                    self.roster.region_mut(ix).alarm = None;
+                    let policy = &self.fleet.policy;
+                    let next = operators::tend_region(&mut self.roster, ix, policy, now, effects);
+                    if let Some(next) = next {
+                        let place = self.roster.region_mut(ix);
+                        self.alarms.arm(&mut place.alarm, Subject::Region(ix), next);
+                    }
+                }
+                Some(Subject::Fleet) => self.tend_fleet(now, effects),
+                Some(Subject::Check(ix)) => {
+                    if let Some(case) = self.cases[ix.0 as usize].as_mut() {
+                        case.alarm = None;
+                    }
+                    self.judge(ix, now, effects);
+                }
+            }
+        }
+    }
+
+    fn tend_fleet(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.watch.alarm = None;
+        let due = self.watch.due(&self.fleet.policy);
+        if due > now {
+            self.alarms.arm(&mut self.watch.alarm, Subject::Fleet, due);
+        } else {
+            self.watch.tend(&self.fleet, &self.roster, now, effects);
+        }
     }
 }

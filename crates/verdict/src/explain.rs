@@ -1,8 +1,104 @@
-//! A verdict in words.
+//! A verdict in words: who voted what, how old, counted or not and why, and what the numbers mean.
+//!
+//! Works from the verdict alone, so a stored one can be explained as well as the present one.
 
-use quorate_model::{CheckId, Verdict};
+use quorate_model::{BallotEntry, CheckId, Counted, Flag, HumanDuration, RoundId, State, Verdict};
 
-/// The ballot of a verdict in sentences.
+use crate::ballot::reason;
+use crate::limits::OWN_FAILURES;
+
+/// The ballot of a verdict in sentences: the verdict, one for each region, the arithmetic, and why
+/// somebody was paged or nobody was.
+///
+/// Text that came from the target is escaped.
 pub fn ballot_in_words(check: &CheckId, verdict: &Verdict) -> Vec<String> {
-    vec![format!("{check}: {}", verdict.summary)]
+    let ballot = &verdict.ballot;
+    let mut words = vec![format!(
+        "{check} is {} since {} ({}): {}",
+        verdict.state, verdict.since, verdict.cause, verdict.summary
+    )];
+    words.extend(ballot.entries.iter().map(line));
+    words.push(arithmetic(verdict));
+    if !ballot.rounds.is_empty() {
+        let rounds: Vec<String> = ballot.rounds.iter().map(RoundId::to_string).collect();
+        words.push(format!("confirmed by round {}", rounds.join(", ")));
+    }
+    words.push(consequence(verdict).to_owned());
+    words.extend(verdict.flags.iter().map(|flag| about(*flag).to_owned()));
+    words
+}
+
+fn line(entry: &BallotEntry) -> String {
+    let (Some(outcome), Some(agent)) = (entry.outcome, &entry.agent) else {
+        return format!("{}: no vote ({})", entry.region, reason(entry.counted));
+    };
+    let mut text = format!("{}: {outcome}, seen by {agent}", entry.region);
+    if let Some(age) = entry.age {
+        text += &format!(" {} before", HumanDuration(tenths(age)));
+    }
+    if let Some(address) = entry.address {
+        text += &format!(" at {address}");
+    }
+    if entry.failed_in_a_row >= u32::from(OWN_FAILURES) {
+        text += &format!(", {} in a row", entry.failed_in_a_row);
+    }
+    if entry.counted != Counted::Yes {
+        text += &format!("; not counted ({})", reason(entry.counted));
+    }
+    if !entry.message.is_empty() {
+        text += &format!(": {}", entry.message.escape_debug());
+    }
+    text
+}
+
+/// Cut to tenths of a second: nobody reads microseconds.
+fn tenths(age: std::time::Duration) -> std::time::Duration {
+    let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    std::time::Duration::from_millis(millis / 100 * 100)
+}
+
+fn arithmetic(verdict: &Verdict) -> String {
+    let ballot = &verdict.ballot;
+    let scope = ballot.scope;
+    let seen = format!(
+        "{} of {} live regions affected, {} configured",
+        scope.failing, scope.live, scope.configured
+    );
+    match ballot.quorum_effective {
+        0 => format!("{seen}; too few are live for any statement"),
+        needed if needed < ballot.quorum => format!(
+            "{seen}; the quorum is {}, but only {needed} are left and all of them must agree",
+            ballot.quorum
+        ),
+        needed => format!("{seen}; {needed} must fail for down"),
+    }
+}
+
+fn consequence(verdict: &Verdict) -> &'static str {
+    match verdict.state {
+        State::Down if verdict.flags.contains(&Flag::Flapping) => {
+            "it flaps, so changes are told in a digest"
+        }
+        State::Down => "the quorum fails, so this pages",
+        State::Degraded => "it answers, though not as it should, so this is a notice and no page",
+        State::Partial => {
+            "nobody is paged because fewer regions are affected than the quorum; a notice follows \
+             if it lasts"
+        }
+        State::Up => "nobody is paged because the target works",
+        State::Unknown => {
+            "nobody is paged because silence is not failure; what was open stays open"
+        }
+    }
+}
+
+fn about(flag: Flag) -> &'static str {
+    match flag {
+        Flag::ReducedQuorum => "fewer regions than the quorum were left, and all of them agreed",
+        Flag::Flapping => "it goes up and down too often to report each change",
+        Flag::Maintenance => "it is covered by a maintenance window",
+        Flag::Silenced => "its alerts are silenced",
+        Flag::Paused => "it is not probed at the moment",
+        Flag::Recovering => "it succeeds again, but not for long enough to be resolved",
+    }
 }

@@ -2,13 +2,34 @@
 //!
 //! There is no clock, no I/O, no randomness, no floating point and no log in here; the same events
 //! at the same times give the same effects, always.
+//!
+//! One rule stands in each module, with the argument for it: `liveness` (who can be believed),
+//! `vote` (what a region says), `episode` (whom to ask again), `quorum` (when it is down),
+//! `recovery` (when it is over), `incident` (what people are told), `cause` (who is responsible)
+//! and `operators` (what is wrong with ourselves). `case` applies them to one check, [`Engine`] to
+//! all.
 
+mod alarms;
+mod ballot;
+mod case;
+mod cause;
+mod count;
 mod effect;
 mod engine;
+mod episode;
 mod event;
 pub mod explain;
+mod incident;
+mod limits;
+mod liveness;
+mod memory;
+mod operators;
+mod quorum;
+mod recovery;
 pub mod schedule;
+mod vote;
 
 pub use effect::{Confirmation, Effect, Transition};
-pub use engine::{Engine, RegionState};
+pub use engine::Engine;
 pub use event::{Event, Restore};
+pub use liveness::RegionState;

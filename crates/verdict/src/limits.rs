@@ -43,5 +43,4 @@ pub(crate) const OWN_SUCCESSES: u16 = 2;
 /// Slow answers in a row after which a region finds the target slow.
 pub(crate) const SLOW_ANSWERS: u16 = 2;
 
-
 const _: () = assert!(RECENT_MAX >= 2 && FLAPPING_REOPENS < REOPENS_MAX);

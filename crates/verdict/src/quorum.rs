@@ -105,8 +105,21 @@ pub(crate) fn decide(tally: &Tally) -> (Ruling, Ground) {
 mod tests {
     use super::*;
 
-    fn check(configured: usize, quorum: usize, live: usize, failing: usize, again: usize) -> Ruling {
-        decide(&Tally { configured, quorum, live, failing, failing_again: again }).0
+    fn check(
+        configured: usize,
+        quorum: usize,
+        live: usize,
+        failing: usize,
+        again: usize,
+    ) -> Ruling {
+        decide(&Tally {
+            configured,
+            quorum,
+            live,
+            failing,
+            failing_again: again,
+        })
+        .0
     }
 
     #[test]
@@ -122,7 +135,13 @@ mod tests {
     fn all_that_are_left_decide_but_never_one_of_several() {
         assert_eq!(check(5, 3, 2, 1, 1), Ruling::Hold);
         assert_eq!(
-            decide(&Tally { configured: 5, quorum: 3, live: 2, failing: 2, failing_again: 0 }),
+            decide(&Tally {
+                configured: 5,
+                quorum: 3,
+                live: 2,
+                failing: 2,
+                failing_again: 0
+            }),
             (Ruling::Down, Ground::AllThatAreLeft)
         );
         assert_eq!(check(5, 3, 1, 1, 1), Ruling::Hold);
@@ -143,7 +162,10 @@ mod tests {
         assert!(!fragile(5, 3, 5) && !fragile(5, 3, 4));
         assert!(fragile(5, 3, 3) && fragile(5, 3, 2));
         assert!(!fragile(5, 3, 1), "then there is no quorum at all");
-        assert!(!fragile(3, 3, 3), "asked for by the configuration, not lost");
+        assert!(
+            !fragile(3, 3, 3),
+            "asked for by the configuration, not lost"
+        );
         assert!(fragile(3, 2, 2));
     }
 }

@@ -1,0 +1,238 @@
+//! The ballot: who voted what, kept with each verdict, and the verdict's reason in a sentence.
+
+use std::collections::BTreeMap;
+
+use quorate_model::{
+    Ballot, BallotEntry, BlockReason, Cause, Counted, Outcome, Reason, RoundId, Scope, State,
+    Timestamp,
+};
+
+use crate::case::Context;
+use crate::cause::{self, Witness};
+use crate::count::Count;
+use crate::vote::{AgentVote, Group, Reading};
+
+/// The votes behind a verdict.
+pub(crate) struct Votes<'a> {
+    pub(crate) groups: &'a [Group],
+    pub(crate) count: &'a Count,
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl Votes<'_> {
+    /// Failing, live and configured regions as a verdict of `state` shows them: under `partial`
+    /// without a failure these are the regions kept from an answer, under `up` none.
+    pub(crate) fn scope(&self, state: State) -> Scope {
+        let tally = &self.count.tally;
+        let failing = match state {
+            State::Up => 0,
+            State::Partial | State::Degraded if tally.failing == 0 => self.count.blocked,
+            State::Partial | State::Degraded | State::Down | State::Unknown => tally.failing,
+        };
+        Scope {
+            failing: number(failing),
+            live: number(tally.live),
+            configured: number(tally.configured),
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&Group, &Reading, Option<&AgentVote>)> {
+        self.groups
+            .iter()
+            .zip(&self.count.readings)
+            .map(|(group, reading)| {
+                let spoken = reading.decisive.and_then(|place| group.votes.get(place));
+                (group, reading, spoken)
+            })
+    }
+
+    /// Who is probably responsible; `None` if the votes no longer show it.
+    pub(crate) fn cause(&self, ctx: &Context<'_>, state: State) -> Option<Cause> {
+        let witnesses = |holds: &dyn Fn(&Reading) -> bool| -> Vec<Witness<'_>> {
+            self.each()
+                .filter(|(_, reading, _)| holds(reading))
+                .filter_map(|(group, _, vote)| {
+                    let vote = vote?;
+                    let region = ctx.fleet.regions.get(&ctx.roster.region(group.region).id);
+                    Some(Witness {
+                        region,
+                        outcome: vote.outcome,
+                        status: vote.status,
+                    })
+                })
+                .collect()
+        };
+        let failing = witnesses(&|reading| self.count.is_failing(reading));
+        match state {
+            State::Unknown | State::Up => Some(Cause::None),
+            State::Partial | State::Down if !failing.is_empty() => {
+                Some(cause::of_failures(&failing, &witnesses(&Reading::succeeds)))
+            }
+            State::Degraded if self.count.slow >= self.count.blocked && self.count.slow > 0 => {
+                Some(Cause::TargetSlow)
+            }
+            State::Partial | State::Degraded => blocked(&witnesses(&Reading::is_blocked)),
+            State::Down => None,
+        }
+    }
+
+    /// The ballot taken at `ctx.now`.
+    pub(crate) fn ballot(&self, ctx: &Context<'_>, state: State, rounds: Vec<RoundId>) -> Ballot {
+        let needed = self.count.needed.unwrap_or(0);
+        Ballot {
+            taken: ctx.now,
+            quorum: number(self.count.tally.quorum),
+            quorum_effective: number(needed),
+            scope: self.scope(state),
+            rounds,
+            entries: self
+                .each()
+                .map(|(group, reading, _)| entry(ctx, group, reading))
+                .collect(),
+        }
+    }
+
+    /// The reason in a sentence, such as `3 of 5 regions: connect timeout from fra, iad, gru`.
+    pub(crate) fn summary(&self, ctx: &Context<'_>, state: State, is_recovering: bool) -> String {
+        let tally = &self.count.tally;
+        let (live, configured) = (tally.live, tally.configured);
+        if state == State::Unknown {
+            return if self.count.needed.is_none() {
+                format!("no statement: {live} of {configured} regions live, two are needed")
+            } else if self.count.fresh == 0 {
+                format!("no statement: no fresh vote from any of {live} live regions")
+            } else {
+                "no statement: no region succeeds, and too few fail".to_owned()
+            };
+        }
+        let mut parts: Vec<String> = Vec::new();
+        let mut symptoms: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        let mut fine: Vec<&str> = Vec::new();
+        let mut silent: Vec<String> = Vec::new();
+        for (group, reading, vote) in self.each() {
+            let region = ctx.roster.region(group.region).id.as_str();
+            match vote {
+                None => silent.push(format!("{region} ({})", reason(reading.counted))),
+                Some(vote) if self.count.is_troubled(reading) => {
+                    symptoms.entry(phrase(vote)).or_default().push(region);
+                }
+                Some(_) => fine.push(region),
+            }
+        }
+        let affected: usize = symptoms.values().map(Vec::len).sum();
+        for (symptom, regions) in symptoms {
+            parts.push(format!("{symptom} from {}", regions.join(", ")));
+        }
+        if !fine.is_empty() {
+            parts.push(format!("fine from {}", fine.join(", ")));
+        }
+        if !silent.is_empty() {
+            parts.push(format!("no vote from {}", silent.join(", ")));
+        }
+        let recovering = if is_recovering { "recovering, " } else { "" };
+        format!(
+            "{recovering}{affected} of {live} regions: {}",
+            parts.join("; ")
+        )
+    }
+}
+
+fn blocked(kept: &[Witness<'_>]) -> Option<Cause> {
+    let forbidden = Outcome::Blocked {
+        reason: BlockReason::Forbidden,
+    };
+    let refused = kept
+        .iter()
+        .filter(|witness| witness.outcome == forbidden)
+        .count();
+    if kept.is_empty() {
+        None
+    } else if refused * 2 > kept.len() {
+        Some(Cause::BlockedGeo)
+    } else {
+        Some(Cause::BlockedRateLimit)
+    }
+}
+
+fn entry(ctx: &Context<'_>, group: &Group, reading: &Reading) -> BallotEntry {
+    // A region without a counting vote still shows its last word, so that people see what is missing.
+    let spoken = reading.decisive.and_then(|place| group.votes.get(place));
+    let last = || group.votes.iter().max_by_key(|vote| vote.started());
+    let vote = spoken.or_else(last).filter(|vote| vote.started().is_some());
+    let started: Option<Timestamp> = vote.and_then(AgentVote::started);
+    let is_failure = vote.is_some_and(|vote| !vote.outcome.is_success());
+    let run = vote.map_or(0, |vote| vote.run.length);
+    let in_a_row = if spoken.is_some() {
+        reading.in_a_row
+    } else {
+        run
+    };
+    BallotEntry {
+        region: ctx.roster.region(group.region).id.clone(),
+        agent: vote.map(|vote| ctx.roster.agent(vote.agent).id.clone()),
+        outcome: vote.map(|vote| vote.outcome),
+        started,
+        age: started.map(|started| ctx.now - started),
+        failed_in_a_row: if is_failure { u32::from(in_a_row) } else { 0 },
+        counted: reading.counted,
+        message: vote
+            .map(|vote| String::from(vote.message.as_ref()))
+            .unwrap_or_default(),
+        address: vote.and_then(|vote| vote.address),
+    }
+}
+
+/// What a probe found, in two or three words.
+fn phrase(vote: &AgentVote) -> String {
+    match (vote.outcome, vote.status) {
+        (
+            Outcome::Fail {
+                reason: Reason::Status,
+                ..
+            },
+            Some(status),
+        ) => format!("status {status}"),
+        (Outcome::Fail { phase, reason }, _) => {
+            format!("{phase} {}", reason.as_str().replace('_', " "))
+        }
+        (
+            Outcome::Blocked {
+                reason: BlockReason::RateLimit,
+            },
+            _,
+        ) => "rate limit".to_owned(),
+        (
+            Outcome::Blocked {
+                reason: BlockReason::Forbidden,
+            },
+            Some(status),
+        ) => {
+            format!("refused with {status}")
+        }
+        (
+            Outcome::Blocked {
+                reason: BlockReason::Forbidden,
+            },
+            None,
+        ) => "refused".to_owned(),
+        (outcome @ (Outcome::Ok | Outcome::Slow | Outcome::Inconclusive { .. }), _) => {
+            outcome.to_string()
+        }
+    }
+}
+
+/// Why a vote does not count, in words.
+pub(crate) fn reason(counted: Counted) -> &'static str {
+    match counted {
+        Counted::Yes => "counted",
+        Counted::NeverVoted => "never probed",
+        Counted::Stale => "last probe too old",
+        Counted::Absent => "silent",
+        Counted::Island => "cut off",
+        Counted::Inconclusive => "doubts its own probes",
+        Counted::BeforeEpisode => "not asked again yet",
+    }
+}

@@ -1,0 +1,430 @@
+//! The case of one check: its votes, its episode, its verdict and its incident.
+//!
+//! Each event about a check ends in [`Case::judge`]: count the votes, pursue the suspicion, weigh
+//! what they show against what is on record, publish what a person would notice, and say when to
+//! look again. Nothing here looks at another check.
+
+mod publish;
+mod weigh;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_model::{
+    Cause, Check, Doubt, Fleet, FleetPolicy, Health, Incident, Outcome, ProbeResult, RoundId,
+    Scope, State, Suspicion, Timestamp, Verdict,
+};
+
+use crate::count::Count;
+use crate::episode::{Episode, Purse};
+use crate::incident;
+use crate::limits::RETRY_AFTER_INTERVALS_MAX;
+use crate::liveness::{AgentIx, RegionIx, RegionState, Roster};
+use crate::memory::Memory;
+use crate::quorum::{Ground, Ruling};
+use crate::vote::{AgentVote, Group, Reading, Say, Sight};
+use crate::{Confirmation, Effect, recovery};
+
+/// What a case may look at besides itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) fleet: &'a Fleet,
+    pub(crate) roster: &'a Roster,
+    pub(crate) now: Timestamp,
+}
+
+impl Context<'_> {
+    fn policy(&self) -> &FleetPolicy {
+        &self.fleet.policy
+    }
+}
+
+/// Everything about one check.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) check: Arc<Check>,
+    groups: Vec<Group>,
+    episode: Option<Episode>,
+    /// The rounds of the latest episode.
+    rounds: Vec<RoundId>,
+    purse: Purse,
+    pub(crate) verdict: Option<Verdict>,
+    incident: Option<Incident>,
+    memory: Memory,
+    /// A scope and cause that are not published yet, and since when they are so.
+    settling: Option<(Scope, Cause, Timestamp)>,
+    /// Until when a missing vote says nothing and nothing is resolved.
+    grace: Timestamp,
+    is_paced: bool,
+    pub(crate) alarm: Option<Timestamp>,
+}
+
+impl Case {
+    pub(crate) fn new(check: Arc<Check>, regions: &[RegionIx], now: Timestamp) -> Self {
+        Self {
+            groups: regions.iter().map(|region| Group::new(*region)).collect(),
+            episode: None,
+            rounds: Vec::new(),
+            purse: Purse::full(),
+            verdict: None,
+            incident: None,
+            memory: Memory::default(),
+            settling: None,
+            grace: now + freshness(&check),
+            is_paced: false,
+            alarm: None,
+            check,
+        }
+    }
+
+    /// The check is defined like this from now on. Votes stay if its revision does.
+    pub(crate) fn redefine(&mut self, check: Arc<Check>, regions: &[RegionIx], now: Timestamp) {
+        let keeps = check.revision == self.check.revision;
+        if !keeps {
+            self.grace = now + freshness(&check);
+            self.episode = None;
+        }
+        let mut old = if keeps {
+            std::mem::take(&mut self.groups)
+        } else {
+            Vec::new()
+        };
+        let mut kept = |region: &RegionIx| {
+            let place = old.iter().position(|group| group.region == *region)?;
+            Some(old.swap_remove(place))
+        };
+        self.groups = regions
+            .iter()
+            .map(|region| kept(region).unwrap_or_else(|| Group::new(*region)))
+            .collect();
+        self.check = check;
+    }
+
+    /// What was before a restart. Returns whether the check is to be probed at the pace of an
+    /// outage.
+    pub(crate) fn restore(
+        &mut self,
+        verdict: Verdict,
+        incident: Option<Incident>,
+        memory: &serde_json::Value,
+        now: Timestamp,
+    ) -> bool {
+        self.memory = Memory::read(memory).unwrap_or_else(|| Memory {
+            latched: verdict.state,
+            is_announced: incident::is_open(incident.as_ref()),
+            first_failure: incident.as_ref().map(|incident| incident.first_failure),
+            told: self.check.alert.to.iter().cloned().collect(),
+            ..Memory::default()
+        });
+        self.grace = now + freshness(&self.check);
+        self.is_paced = self.memory.latched == State::Down;
+        self.verdict = Some(verdict);
+        self.incident = incident;
+        self.is_paced
+    }
+
+    /// Forgets the episode: nobody was asked.
+    pub(crate) fn end_episode(&mut self) {
+        self.episode = None;
+    }
+
+    pub(crate) fn votes_in(&self, region: RegionIx) -> bool {
+        self.groups.iter().any(|group| group.region == region)
+    }
+
+    /// The interval of probes while the check is down.
+    pub(crate) fn pace(&self, policy: &FleetPolicy) -> Duration {
+        self.check.interval.min(policy.recovery_interval)
+    }
+
+    fn group(&mut self, region: RegionIx) -> Option<&mut Group> {
+        self.groups.iter_mut().find(|group| group.region == region)
+    }
+
+    /// Takes in the end of a probe, and raises a suspicion if it is reason for one.
+    pub(crate) fn take(&mut self, ctx: &Context<'_>, agent: AgentIx, result: &ProbeResult) {
+        if let (Some(episode), Some(round)) = (self.episode.as_mut(), result.round) {
+            let is_own = episode.rounds.contains(&round);
+            episode.answered(agent, round);
+            self.record(ctx, agent, result, is_own);
+        } else {
+            self.record(ctx, agent, result, false);
+        }
+    }
+
+    fn record(&mut self, ctx: &Context<'_>, agent: AgentIx, result: &ProbeResult, is_asked: bool) {
+        let started = result.started.min(ctx.now);
+        let fresh_until = started + freshness(&self.check) + self.announced_delay(result);
+        let region = ctx.roster.agent(agent).region;
+        if result.revision != self.check.revision || fresh_until <= ctx.now {
+            return;
+        }
+        let Some(group) = self.group(region) else {
+            return;
+        };
+        let say = match trusted(result) {
+            Ok(say) => say,
+            Err(doubt) => return group.doubt(agent, started, doubt),
+        };
+        let sight = Sight {
+            now: ctx.now,
+            cut: None,
+        };
+        let before = group.read(ctx.roster, sight);
+        if !group.insert(agent, result, (started, say), fresh_until) {
+            return;
+        }
+        let is_first = group.of(agent).is_some_and(|vote| vote.run.length == 1);
+        let after = group.read(ctx.roster, sight);
+        if say.is_success() {
+            self.note_success(started);
+        }
+        let turned = !is_alarmed(&before) && (is_first || is_alarmed(&after));
+        if say.is_alarming() && turned && ctx.roster.agent(agent).trusts(started) {
+            self.suspect(ctx, agent, started, is_asked);
+        }
+    }
+
+    /// Takes in that a probe is late.
+    pub(crate) fn late(&mut self, ctx: &Context<'_>, agent: AgentIx, suspicion: &Suspicion) {
+        let started = suspicion.started.min(ctx.now);
+        let is_current = suspicion.revision == self.check.revision
+            && started + freshness(&self.check) > ctx.now
+            && suspicion.health == Health::Fine
+            && ctx.roster.agent(agent).trusts(started);
+        let Some(group) = self.group(ctx.roster.agent(agent).region) else {
+            return;
+        };
+        let last = group.of(agent).and_then(AgentVote::started);
+        let is_news = last.is_none_or(|last| last < started);
+        if is_current
+            && is_news
+            && !is_alarmed(&group.read(
+                ctx.roster,
+                Sight {
+                    now: ctx.now,
+                    cut: None,
+                },
+            ))
+        {
+            self.suspect(ctx, agent, started, false);
+        }
+    }
+
+    /// Takes in that an agent will not answer.
+    pub(crate) fn declined(&mut self, agent: AgentIx, round: RoundId) {
+        if let Some(episode) = self.episode.as_mut() {
+            episode.answered(agent, round);
+        }
+    }
+
+    /// A region that was well is suspicious of the target: opens an episode, or has one more round
+    /// asked if the present one did not ask for this probe.
+    fn suspect(&mut self, ctx: &Context<'_>, agent: AgentIx, started: Timestamp, is_asked: bool) {
+        if self.memory.latched == State::Down {
+            return;
+        }
+        match self.episode.as_mut() {
+            None => self.open_episode(ctx, started),
+            Some(episode) if !is_asked && !episode.awaits(agent) => {
+                episode.ask_again(Duration::ZERO, ctx.now);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn open_episode(&mut self, ctx: &Context<'_>, began: Timestamp) {
+        let regions = u32::try_from(self.groups.len()).unwrap_or(1).max(1);
+        self.episode = Some(Episode::open(began, self.check.interval / regions, ctx.now));
+        self.rounds.clear();
+    }
+
+    fn note_success(&mut self, started: Timestamp) {
+        let is_before = self
+            .memory
+            .first_failure
+            .is_none_or(|first| started < first);
+        if is_before && self.memory.last_success.is_none_or(|last| last < started) {
+            self.memory.last_success = Some(started);
+        }
+    }
+
+    /// How much longer a vote speaks because the target asked to be left alone.
+    fn announced_delay(&self, result: &ProbeResult) -> Duration {
+        let most = self.check.interval * RETRY_AFTER_INTERVALS_MAX;
+        result
+            .observation
+            .evidence
+            .retry_after
+            .map_or(Duration::ZERO, |delay| delay.min(most))
+    }
+
+    /// Looks at everything and does what follows. Returns when to look again.
+    pub(crate) fn judge(
+        &mut self,
+        ctx: &Context<'_>,
+        next_round: &mut u64,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Timestamp> {
+        let mut count = self.count(ctx);
+        let is_down = self.memory.latched == State::Down;
+        if self.episode.is_none() && !is_down && count.ruling != Ruling::Hold {
+            // Enough regions fail without a suspicion of their own, because others were lost.
+            self.open_episode(ctx, ctx.now);
+            count = self.count(ctx);
+        }
+        if self.pursue(ctx, &count, next_round, effects) && !is_down && count.ruling != Ruling::Down
+        {
+            count = self.count(ctx);
+        }
+        let filing = if self.is_blind(ctx, &count) {
+            self.lose_sight();
+            None
+        } else {
+            self.weigh(ctx, &count, effects)
+        };
+        self.publish(ctx, &count, filing, effects);
+        self.wake(ctx, &count)
+    }
+
+    fn count(&self, ctx: &Context<'_>) -> Count {
+        let is_down = self.memory.latched == State::Down;
+        let cut = self
+            .episode
+            .as_ref()
+            .filter(|_| !is_down)
+            .map(|episode| episode.cut);
+        self.count_from(ctx, cut)
+    }
+
+    fn count_from(&self, ctx: &Context<'_>, cut: Option<Timestamp>) -> Count {
+        let sight = Sight { now: ctx.now, cut };
+        Count::of(
+            &self.check,
+            self.groups
+                .iter()
+                .map(|g| g.read(ctx.roster, sight))
+                .collect(),
+        )
+    }
+
+    /// Asks the round that is due and closes the episode that is over. Returns whether it closed.
+    fn pursue(
+        &mut self,
+        ctx: &Context<'_>,
+        count: &Count,
+        next_round: &mut u64,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(mut episode) = self.episode.take() else {
+            return false;
+        };
+        let is_decided = self.memory.latched == State::Down
+            || count.ruling == Ruling::Down
+            || count.ground == Ground::TooFewLive;
+        if is_decided {
+            episode.ask_at = None;
+        } else if count.ruling == Ruling::Ask && !episode.is_waiting(ctx.roster, ctx.now) {
+            episode.ask_again(ctx.policy().round_gap, ctx.now);
+        }
+        if episode.ask_at.is_some_and(|at| at <= ctx.now) {
+            self.ask(ctx, &mut episode, next_round, effects);
+        }
+        self.rounds.clone_from(&episode.rounds);
+        let is_over = episode.ask_at.is_none() && !episode.is_waiting(ctx.roster, ctx.now);
+        if !is_over && count.ground != Ground::TooFewLive {
+            self.episode = Some(episode);
+            return false;
+        }
+        true
+    }
+
+    /// Asks every agent that can be asked; waits only for those whose failure would count.
+    fn ask(
+        &mut self,
+        ctx: &Context<'_>,
+        episode: &mut Episode,
+        next_round: &mut u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let asked: Vec<AgentIx> = self
+            .groups
+            .iter()
+            .flat_map(|group| &ctx.roster.region(group.region).agents)
+            .copied()
+            .filter(|agent| ctx.roster.agent(*agent).connected)
+            .collect();
+        if asked.is_empty() {
+            episode.ask_at = None;
+            return;
+        }
+        if let Err(later) = self.purse.pay(ctx.policy(), ctx.now) {
+            episode.ask_at = Some(later);
+            return;
+        }
+        let round = RoundId(*next_round);
+        *next_round += 1;
+        let start_within = ctx.policy().suspect_after(self.check.timeout);
+        let deadline = ctx.now + start_within + self.check.timeout + ctx.policy().heartbeat;
+        let witnesses = asked
+            .iter()
+            .copied()
+            .filter(|agent| ctx.roster.agent(*agent).is_witness());
+        episode.asked(round, witnesses, (ctx.now, deadline));
+        effects.push(Effect::Confirm(Confirmation {
+            check: self.check.id.clone(),
+            revision: self.check.revision,
+            round,
+            agents: asked
+                .iter()
+                .map(|agent| ctx.roster.agent(*agent).id.clone())
+                .collect(),
+            start_within,
+        }));
+    }
+
+    /// The next moment at which time alone can change anything.
+    fn wake(&self, ctx: &Context<'_>, count: &Count) -> Option<Timestamp> {
+        let policy = ctx.policy();
+        let time = self.memory.recovery_time(policy, ctx.now);
+        [
+            count.until(),
+            self.episode
+                .as_ref()
+                .and_then(|episode| episode.wake(ctx.now)),
+            self.notice_due(),
+            recovery::due(&self.memory, time),
+            incident::digest_due(&self.memory, policy),
+            self.settling
+                .map(|(_, _, since)| since + policy.absent_after),
+            Some(self.grace),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|at| *at > ctx.now)
+        .min()
+    }
+}
+
+fn freshness(check: &Check) -> Duration {
+    FleetPolicy::freshness(check.interval, check.timeout)
+}
+
+fn is_alarmed(reading: &Reading) -> bool {
+    reading.state == RegionState::Live && reading.say.is_some_and(Say::is_alarming)
+}
+
+/// What a probe says, if it can be believed: successes always, anything else only from an agent
+/// that is well.
+fn trusted(result: &ProbeResult) -> Result<Say, Doubt> {
+    let doubt = match (result.observation.outcome, result.health) {
+        (Outcome::Inconclusive { reason }, _) => Some(reason),
+        (Outcome::Ok | Outcome::Slow, _) | (_, Health::Fine) => None,
+        (_, Health::Island) => Some(Doubt::Island),
+        (_, Health::Overloaded) => Some(Doubt::Overloaded),
+    };
+    match (doubt, Say::of(result.observation.outcome)) {
+        (None, Some(say)) => Ok(say),
+        (doubt, _) => Err(doubt.unwrap_or(Doubt::Internal)),
+    }
+}

@@ -1,0 +1,136 @@
+//! Publishing: what a person would notice.
+
+use std::collections::BTreeSet;
+
+use quorate_model::{Cause, Flag, Scope, State, Timestamp, Verdict};
+
+use super::{Case, Context};
+use crate::ballot::Votes;
+use crate::count::Count;
+use crate::incident::{self, Filing};
+use crate::{Effect, Transition};
+
+impl Case {
+    /// Publishes what a person would notice: the state and the flags at once, the scope and the
+    /// cause when they have settled.
+    pub(super) fn publish(
+        &mut self,
+        ctx: &Context<'_>,
+        count: &Count,
+        filing: Option<Filing>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_blind = self.is_blind(ctx, count);
+        if is_blind && ctx.now < self.grace || self.memory.latched == State::Unknown && !is_blind {
+            return;
+        }
+        let state = if is_blind {
+            State::Unknown
+        } else {
+            self.memory.latched
+        };
+        let flags = self.flags(ctx, count, state);
+        let votes = Votes {
+            groups: &self.groups,
+            count,
+        };
+        let old = self.verdict.as_ref();
+        let scope = votes.scope(state);
+        let is_recovering = flags.contains(&Flag::Recovering);
+        let kept = old
+            .filter(|old| old.state == state)
+            .map_or(Cause::None, |old| old.cause);
+        let cause = if is_recovering {
+            kept
+        } else {
+            votes.cause(ctx, state).unwrap_or(kept)
+        };
+        let has_settled =
+            self.episode.is_none() && has_settled(old, (scope, cause), &mut self.settling, ctx);
+        let is_change = old.is_none_or(|old| old.state != state || old.flags != flags);
+        if !is_change && filing.is_none() && !has_settled {
+            return;
+        }
+        self.settling = None;
+        let since = old
+            .filter(|old| old.state == state)
+            .map_or(ctx.now, |old| old.since);
+        let rounds = if state == State::Up {
+            Vec::new()
+        } else {
+            self.rounds.clone()
+        };
+        let verdict = Verdict {
+            state,
+            flags,
+            cause,
+            summary: votes.summary(ctx, state, is_recovering),
+            since,
+            ballot: votes.ballot(ctx, state, rounds),
+        };
+        let alerts = filing.map_or_else(Vec::new, |filing| {
+            incident::file(
+                filing,
+                &mut self.incident,
+                &mut self.memory,
+                &self.check,
+                &verdict,
+            )
+        });
+        let is_touched = filing.is_some() || incident::is_open(self.incident.as_ref());
+        effects.push(Effect::Transition(Box::new(Transition {
+            check: self.check.id.clone(),
+            verdict: verdict.clone(),
+            incident: self.incident.clone().filter(|_| is_touched),
+            alerts,
+            memory: self.memory.write(),
+        })));
+        self.verdict = Some(verdict);
+    }
+
+    fn flags(&self, ctx: &Context<'_>, count: &Count, state: State) -> BTreeSet<Flag> {
+        let is_open = incident::is_open(self.incident.as_ref());
+        let reduced = count
+            .needed
+            .is_some_and(|needed| needed < count.tally.quorum);
+        let is_down = state == State::Down;
+        [
+            (Flag::ReducedQuorum, is_down && reduced),
+            (
+                Flag::Flapping,
+                (is_open || is_down) && self.memory.is_flapping(ctx.policy(), ctx.now),
+            ),
+            (
+                Flag::Recovering,
+                state != State::Unknown && self.memory.recovery.is_some_and(|run| run.shown),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(flag, holds)| holds.then_some(flag))
+        .collect()
+    }
+}
+
+/// Whether a scope or cause that differs from the published one has held for as long as silence
+/// must last to be believed.
+fn has_settled(
+    published: Option<&Verdict>,
+    (scope, cause): (Scope, Cause),
+    settling: &mut Option<(Scope, Cause, Timestamp)>,
+    ctx: &Context<'_>,
+) -> bool {
+    let same = |verdict: &Verdict| verdict.ballot.scope == scope && verdict.cause == cause;
+    if published.is_some_and(same) {
+        *settling = None;
+        return false;
+    }
+    match *settling {
+        Some((old_scope, old_cause, since)) if old_scope == scope && old_cause == cause => {
+            ctx.now >= since + ctx.policy().absent_after
+        }
+        _ => {
+            *settling = Some((scope, cause, ctx.now));
+            false
+        }
+    }
+}

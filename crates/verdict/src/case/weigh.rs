@@ -1,0 +1,164 @@
+//! Weighing: what the votes show, against what is on record.
+
+use quorate_model::{Severity, State, Timestamp};
+
+use super::{Case, Context};
+use crate::count::Count;
+use crate::incident::{self, Filing};
+use crate::memory::Recovery;
+use crate::quorum::Ruling;
+use crate::{Effect, recovery};
+
+impl Case {
+    /// Whether nothing can be said: too few regions, or no vote that shows anything.
+    pub(super) fn is_blind(&self, ctx: &Context<'_>, count: &Count) -> bool {
+        if count.needed.is_none() {
+            return true;
+        }
+        if self.episode.is_some() && self.memory.latched != State::Down {
+            return count.fresh == 0 && self.count_from(ctx, None).fresh == 0;
+        }
+        let shows = count.condition().is_some() || count.ruling != Ruling::Hold;
+        count.fresh == 0 || !shows && self.memory.latched != State::Down
+    }
+
+    /// Without sight an open incident is frozen, and nothing else is known.
+    pub(super) fn lose_sight(&mut self) {
+        self.memory.recovery = None;
+        if !incident::is_open(self.incident.as_ref()) && self.memory.latched != State::Down {
+            self.memory.latched = State::Unknown;
+        }
+    }
+
+    /// Weighs what the votes show against what is on record.
+    pub(super) fn weigh(
+        &mut self,
+        ctx: &Context<'_>,
+        count: &Count,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Filing> {
+        if let Some(since) = count.trouble_since() {
+            let first = self
+                .memory
+                .first_failure
+                .map_or(since, |first| first.min(since));
+            if !incident::is_open(self.incident.as_ref()) {
+                self.memory.first_failure = Some(first);
+            }
+        }
+        if self.memory.latched == State::Down {
+            self.recover(ctx, count, effects)
+        } else if count.ruling == Ruling::Down {
+            self.fall(ctx, effects)
+        } else if self.episode.is_some() {
+            None
+        } else {
+            self.drift(ctx, count)
+        }
+    }
+
+    /// The check goes down.
+    fn fall(&mut self, ctx: &Context<'_>, effects: &mut Vec<Effect>) -> Option<Filing> {
+        recovery::abort(&mut self.memory, ctx.policy(), ctx.now);
+        self.memory.latched = State::Down;
+        self.memory.relapse = None;
+        self.is_paced = true;
+        effects.push(Effect::Pace {
+            check: self.check.id.clone(),
+            every: Some(self.pace(ctx.policy())),
+        });
+        let incident = self.incident.as_ref();
+        incident::trouble(
+            Severity::Page,
+            incident,
+            &mut self.memory,
+            ctx.policy(),
+            ctx.now,
+        )
+    }
+
+    /// The check is down: is it still?
+    fn recover(
+        &mut self,
+        ctx: &Context<'_>,
+        count: &Count,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Filing> {
+        recovery::follow(&mut self.memory, count, ctx.policy(), ctx.now);
+        let want = count.condition().unwrap_or(State::Down);
+        let time = self.memory.recovery_time(ctx.policy(), ctx.now);
+        let is_over = recovery::is_over(&self.memory, count, want, time, ctx.now);
+        if want == State::Down || ctx.now < self.grace || !is_over {
+            return incident::overdue(&mut self.memory, ctx.policy(), ctx.now);
+        }
+        if std::mem::take(&mut self.is_paced) {
+            effects.push(Effect::Pace {
+                check: self.check.id.clone(),
+                every: None,
+            });
+        }
+        self.settle_for(want)
+    }
+
+    /// The votes are milder than before and have been so for long enough.
+    fn settle_for(&mut self, want: State) -> Option<Filing> {
+        self.memory.latched = want;
+        self.memory.recovery = None;
+        self.memory.relapse = None;
+        if want != State::Up {
+            return None;
+        }
+        self.memory.first_failure = None;
+        incident::is_open(self.incident.as_ref()).then(|| incident::over(&self.memory))
+    }
+
+    /// Anything but down: follow the votes, but take back what people were told only after `R`.
+    fn drift(&mut self, ctx: &Context<'_>, count: &Count) -> Option<Filing> {
+        let want = count.condition().unwrap_or(State::Unknown);
+        let is_open = incident::is_open(self.incident.as_ref());
+        if is_open && want < self.memory.latched {
+            let run = *self.memory.recovery.get_or_insert(Recovery {
+                since: ctx.now,
+                shown: true,
+            });
+            let time = self.memory.recovery_time(ctx.policy(), ctx.now);
+            let is_over = ctx.now >= run.since + time && ctx.now >= self.grace;
+            if is_over && (want != State::Up || count.is_steady()) {
+                return self.settle_for(want);
+            }
+            return None;
+        }
+        recovery::abort(&mut self.memory, ctx.policy(), ctx.now);
+        self.memory.latched = want;
+        if is_open {
+            return incident::overdue(&mut self.memory, ctx.policy(), ctx.now);
+        }
+        if want == State::Up && count.trouble_since().is_none() {
+            self.memory.first_failure = None;
+        }
+        let is_due = want == State::Degraded || self.notice_due().is_some_and(|due| due <= ctx.now);
+        let incident = self.incident.as_ref();
+        is_due
+            .then(|| {
+                incident::trouble(
+                    Severity::Notice,
+                    incident,
+                    &mut self.memory,
+                    ctx.policy(),
+                    ctx.now,
+                )
+            })
+            .flatten()
+    }
+
+    /// When people are told that some regions keep failing.
+    pub(super) fn notice_due(&self) -> Option<Timestamp> {
+        let waits = self.memory.latched == State::Partial
+            && self.check.partial.notify
+            && !incident::is_open(self.incident.as_ref());
+        self.memory
+            .first_failure
+            .filter(|_| waits)
+            .map(|first| first + self.check.partial.after)
+    }
+}

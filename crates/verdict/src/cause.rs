@@ -1,0 +1,216 @@
+//! Attribution: what the failing regions have in common, and so who is probably responsible.
+//!
+//! A list of rules over the failing regions F and the succeeding regions O; the first that matches
+//! wins.
+//!
+//! 1. Slow or blocked, without a failing quorum: that itself.
+//! 2. Exactly one failing region while others succeed: the path from there, whatever labels it has.
+//! 3. A label (provider, then country, then transit) that all of F have and none of O: that label.
+//! 4. All of F were told by a gateway that its origin is in trouble: the origin.
+//! 5. One symptom in more than half of F: that symptom.
+//! 6. Else: mixed.
+//!
+//! It ignores history, other checks and how many regions are silent. Example: fra and iad of one
+//! provider time out while gru of another succeeds: `path.provider`.
+
+use std::collections::BTreeMap;
+
+use quorate_model::{Cause, Outcome, Phase, Reason, Region};
+
+/// One region's evidence.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Witness<'a> {
+    pub(crate) region: Option<&'a Region>,
+    pub(crate) outcome: Outcome,
+    pub(crate) status: Option<u16>,
+}
+
+/// Labels that can be responsible, in the order in which they are tried.
+const LABELS: [(&str, Cause); 3] = [
+    ("provider", Cause::PathProvider),
+    ("country", Cause::PathCountry),
+    ("transit", Cause::PathTransit),
+];
+
+/// The cause of the failures of `failing` while `fine` succeed.
+pub(crate) fn of_failures(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Cause {
+    if failing.is_empty() {
+        return Cause::None;
+    }
+    if failing.len() == 1 && !fine.is_empty() {
+        return Cause::Path;
+    }
+    if let Some(cause) = shared_label(failing, fine) {
+        return cause;
+    }
+    if failing
+        .iter()
+        .all(|witness| witness.status.is_some_and(is_gateways))
+    {
+        return Cause::Origin;
+    }
+    let mut symptoms: BTreeMap<Cause, usize> = BTreeMap::new();
+    for witness in failing {
+        *symptoms.entry(symptom(witness.outcome)).or_default() += 1;
+    }
+    symptoms
+        .into_iter()
+        .find(|(_, count)| count * 2 > failing.len())
+        .map_or(Cause::TargetMixed, |(cause, _)| cause)
+}
+
+fn shared_label(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Option<Cause> {
+    if fine.is_empty() {
+        return None;
+    }
+    let label = |witness: &Witness<'_>, name: &str| {
+        witness
+            .region
+            .and_then(|region| region.labels.get(name))
+            .cloned()
+    };
+    let (_, cause) = LABELS.into_iter().find(|(name, _)| {
+        failing
+            .first()
+            .and_then(|first| label(first, name))
+            .is_some_and(|value| {
+                let has = |witness: &Witness<'_>| label(witness, name).as_ref() == Some(&value);
+                failing.iter().all(has) && !fine.iter().any(has)
+            })
+    })?;
+    Some(cause)
+}
+
+/// Whether a status is a gateway's word about what lies behind it. Source: RFC 9110, sections
+/// 15.6.3 and 15.6.5, and the codes 520 to 527 and 530 that a large delivery network added.
+fn is_gateways(status: u16) -> bool {
+    matches!(status, 502 | 504 | 520..=527 | 530)
+}
+
+/// The cause that one probe's outcome points at.
+pub(crate) fn symptom(outcome: Outcome) -> Cause {
+    let (phase, reason) = match outcome {
+        Outcome::Ok => return Cause::None,
+        Outcome::Slow => return Cause::TargetSlow,
+        Outcome::Blocked { .. } => return Cause::TargetHttp,
+        Outcome::Inconclusive { .. } => return Cause::Agent,
+        Outcome::Fail { phase, reason } => (phase, reason),
+    };
+    match reason {
+        Reason::NameNotFound | Reason::NoAddress | Reason::DnsFailed => Cause::TargetDns,
+        Reason::Refused => Cause::TargetRefused,
+        Reason::Unreachable => Cause::TargetNetwork,
+        Reason::CertExpired
+        | Reason::CertNotYetValid
+        | Reason::CertUntrusted
+        | Reason::CertSelfSigned
+        | Reason::CertHostMismatch
+        | Reason::CertRevoked
+        | Reason::TlsVersion
+        | Reason::TlsHandshake => Cause::TargetTls,
+        Reason::Protocol
+        | Reason::RedirectInvalid
+        | Reason::RedirectLimit
+        | Reason::BodyIncomplete
+        | Reason::Status => Cause::TargetHttp,
+        Reason::Header | Reason::Body | Reason::Json => Cause::TargetContent,
+        Reason::Latency => Cause::TargetSlow,
+        Reason::Timeout | Reason::Reset => match phase {
+            Phase::Dns => Cause::TargetDns,
+            Phase::Connect => Cause::TargetNetwork,
+            Phase::Tls => Cause::TargetTls,
+            Phase::Send | Phase::Ttfb | Phase::Transfer | Phase::Assert => {
+                if reason == Reason::Timeout {
+                    Cause::TargetTimeout
+                } else {
+                    Cause::TargetHttp
+                }
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(id: &str, provider: &str, country: &str) -> Region {
+        Region {
+            id: id.parse().unwrap(),
+            labels: [("provider", provider), ("country", country)]
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
+    }
+
+    fn check(failing: &[(&Region, Reason, Option<u16>)], fine: &[&Region], cause: Cause) {
+        let failing: Vec<Witness<'_>> = failing
+            .iter()
+            .map(|(region, reason, status)| Witness {
+                region: Some(region),
+                outcome: Outcome::Fail {
+                    phase: Phase::Connect,
+                    reason: *reason,
+                },
+                status: *status,
+            })
+            .collect();
+        let fine: Vec<Witness<'_>> = fine
+            .iter()
+            .map(|region| Witness {
+                region: Some(region),
+                outcome: Outcome::Ok,
+                status: None,
+            })
+            .collect();
+        assert_eq!(of_failures(&failing, &fine), cause);
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        let (a, b) = (region("a", "aws", "us"), region("b", "aws", "ie"));
+        let (c, d) = (region("c", "gcp", "in"), region("d", "ovh", "us"));
+        let timeout = Reason::Timeout;
+        check(&[(&a, timeout, None)], &[&b, &c], Cause::Path);
+        check(&[(&a, timeout, None)], &[], Cause::TargetNetwork);
+        check(
+            &[(&a, timeout, None), (&b, timeout, None)],
+            &[&c, &d],
+            Cause::PathProvider,
+        );
+        check(
+            &[(&a, timeout, None), (&d, timeout, None)],
+            &[&b, &c],
+            Cause::PathCountry,
+        );
+        check(
+            &[(&a, timeout, None), (&c, timeout, None)],
+            &[&b, &d],
+            Cause::TargetNetwork,
+        );
+        check(
+            &[(&a, timeout, None), (&b, timeout, None)],
+            &[],
+            Cause::TargetNetwork,
+        );
+        let told = Some(502);
+        let status = Reason::Status;
+        check(
+            &[(&a, status, told), (&c, status, told)],
+            &[],
+            Cause::Origin,
+        );
+        check(
+            &[(&a, status, told), (&c, status, Some(500))],
+            &[],
+            Cause::TargetHttp,
+        );
+        check(
+            &[(&a, timeout, None), (&c, Reason::Refused, None)],
+            &[],
+            Cause::TargetMixed,
+        );
+        check(&[], &[&a], Cause::None);
+    }
+}

@@ -1,0 +1,218 @@
+//! Incidents: what people are told, once.
+//!
+//! **What it decides.** Trouble opens an incident, worse trouble raises the same one, and its end
+//! resolves it. Trouble within `reopen_within` of the end is the same incident again, and is
+//! messaged again up to the third time. With three re-opens in the flapping window the check
+//! flaps: changes are then told in one digest for each `reopen_within`.
+//!
+//! **Why so.** A person who is woken five times for one fault stops reading. A person who is never
+//! told that it began again is misled. The digest is sent at once when there was none lately, so
+//! that an outage which begins while a check flaps is not silent.
+//!
+//! **The end** is told to exactly those whose last word was that it is open.
+
+use std::collections::BTreeSet;
+
+use quorate_model::{
+    Alert, AlertKind, Check, FleetPolicy, Incident, IncidentId, IncidentState, ReceiverId,
+    Severity, Timestamp, Verdict,
+};
+
+use crate::limits::FLAPPING_REOPENS;
+use crate::memory::Memory;
+
+/// What is to be written into the record of incidents, and said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Filing {
+    act: Act,
+    say: Option<AlertKind>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Open(Severity),
+    Raise,
+    Reopen(Severity),
+    Resolve,
+    Tell,
+}
+
+pub(crate) fn is_open(incident: Option<&Incident>) -> bool {
+    incident.is_some_and(|incident| incident.state == IncidentState::Open)
+}
+
+fn kind(severity: Severity) -> AlertKind {
+    match severity {
+        Severity::Page => AlertKind::Page,
+        Severity::Notice => AlertKind::Notice,
+    }
+}
+
+/// Files trouble of this severity; `None` if it is on record already.
+pub(crate) fn trouble(
+    severity: Severity,
+    incident: Option<&Incident>,
+    memory: &mut Memory,
+    policy: &FleetPolicy,
+    now: Timestamp,
+) -> Option<Filing> {
+    let fresh = Filing {
+        act: Act::Open(severity),
+        say: Some(kind(severity)),
+    };
+    let Some(incident) = incident else {
+        return Some(fresh);
+    };
+    let is_worse = severity > incident.severity;
+    if incident.state == IncidentState::Open {
+        if is_worse {
+            return Some(Filing {
+                act: Act::Raise,
+                say: Some(kind(severity)),
+            });
+        }
+        if severity == Severity::Notice {
+            return None;
+        }
+    } else if incident
+        .resolved
+        .is_none_or(|end| now > end + policy.reopen_within)
+    {
+        return Some(fresh);
+    }
+    let was_flapping = memory.is_flapping(policy, now);
+    memory.reopened(policy, now);
+    let few = usize::try_from(incident.reopened).is_ok_and(|count| count < FLAPPING_REOPENS);
+    let say = if is_worse || few && !was_flapping {
+        Some(kind(severity))
+    } else {
+        None
+    };
+    Some(Filing {
+        act: Act::Reopen(severity),
+        say: say.or_else(|| digest(memory, policy, now)),
+    })
+}
+
+/// Files the end of the open incident.
+pub(crate) fn over(memory: &Memory) -> Filing {
+    Filing {
+        act: Act::Resolve,
+        say: memory.is_announced.then_some(AlertKind::Resolved),
+    }
+}
+
+/// Files a digest if one is due while an incident is open.
+pub(crate) fn overdue(memory: &mut Memory, policy: &FleetPolicy, now: Timestamp) -> Option<Filing> {
+    if !memory.is_untold {
+        return None;
+    }
+    digest(memory, policy, now).map(|say| Filing {
+        act: Act::Tell,
+        say: Some(say),
+    })
+}
+
+/// When the next digest is due.
+pub(crate) fn digest_due(memory: &Memory, policy: &FleetPolicy) -> Option<Timestamp> {
+    memory
+        .digest
+        .filter(|_| memory.is_untold)
+        .map(|last| last + policy.reopen_within)
+}
+
+fn digest(memory: &mut Memory, policy: &FleetPolicy, now: Timestamp) -> Option<AlertKind> {
+    let is_due = memory
+        .digest
+        .is_none_or(|last| now >= last + policy.reopen_within);
+    memory.is_untold = !is_due;
+    if is_due {
+        memory.digest = Some(now);
+    }
+    is_due.then_some(AlertKind::Digest)
+}
+
+/// Writes the filing into the record. Returns the messages.
+pub(crate) fn file(
+    filing: Filing,
+    record: &mut Option<Incident>,
+    memory: &mut Memory,
+    check: &Check,
+    verdict: &Verdict,
+) -> Vec<(ReceiverId, Alert)> {
+    let now = verdict.ballot.taken;
+    if let Act::Open(severity) = filing.act {
+        memory.told.clear();
+        *record = Some(Incident {
+            id: IncidentId::derive(&check.id, now),
+            check: check.id.clone(),
+            severity,
+            state: IncidentState::Open,
+            last_success: memory.last_success,
+            first_failure: memory.first_failure.unwrap_or(now),
+            opened: now,
+            resolved: None,
+            reopened: 0,
+            verdict: verdict.clone(),
+        });
+    }
+    let Some(incident) = record.as_mut() else {
+        return Vec::new();
+    };
+    match filing.act {
+        Act::Open(_) | Act::Tell => {}
+        Act::Raise => {
+            incident.severity = Severity::Page;
+            incident.verdict = verdict.clone();
+        }
+        Act::Reopen(severity) => {
+            incident.state = IncidentState::Open;
+            incident.resolved = None;
+            incident.reopened = incident.reopened.saturating_add(1);
+            if severity > incident.severity {
+                incident.severity = severity;
+                incident.verdict = verdict.clone();
+            }
+        }
+        Act::Resolve => {
+            incident.state = IncidentState::Resolved;
+            incident.resolved = Some(now);
+        }
+    }
+    filing
+        .say
+        .map(|kind| say(kind, incident, memory, check, now))
+        .unwrap_or_default()
+}
+
+fn say(
+    kind: AlertKind,
+    incident: &Incident,
+    memory: &mut Memory,
+    check: &Check,
+    now: Timestamp,
+) -> Vec<(ReceiverId, Alert)> {
+    let of_notice = if check.partial.to.is_empty() {
+        &check.alert.to
+    } else {
+        &check.partial.to
+    };
+    let to: BTreeSet<ReceiverId> = match kind {
+        AlertKind::Page => check.alert.to.iter().cloned().collect(),
+        AlertKind::Notice => of_notice.iter().cloned().collect(),
+        AlertKind::Resolved | AlertKind::Digest => memory.told.clone(),
+    };
+    memory.is_announced = kind != AlertKind::Resolved;
+    memory.told.extend(to.iter().cloned());
+    let alert = Alert {
+        kind,
+        at: now,
+        target: check.target.clone(),
+        labels: check.labels.clone(),
+        runbook: check.runbook.clone(),
+        incident: incident.clone(),
+    };
+    to.into_iter()
+        .map(|receiver| (receiver, alert.clone()))
+        .collect()
+}

@@ -1,0 +1,273 @@
+//! Who is there: which agents are alive, and which regions can be believed.
+//!
+//! **What it decides.** A region is live while at least one of its agents was heard within
+//! `absent_after` and can reach its own anchors; an island while all agents that are heard say
+//! that they cannot; absent when none is heard.
+//!
+//! **Why so.** Silence is not failure: an agent that dies says nothing about targets. And an agent
+//! that cannot reach hosts which are surely up says nothing when it cannot reach a target either.
+//! Its word is first-hand, so any number of regions may declare themselves islands.
+//!
+//! **The moment before.** A network does not break at a self-test. When an agent comes back from
+//! being an island, failures of probes that started before that stay void.
+//!
+//! **What it ignores.** Open streams: a connection can outlive its peer. Only signs of life count.
+//!
+//! **Example.** Agents x and y of a region. x says `island`: the region is live by y, and x's
+//! failures are void. y falls silent for six seconds: the region is an island. x too: absent.
+
+use std::collections::BTreeMap;
+
+use quorate_model::{AgentId, FleetPolicy, Health, RegionId, Timestamp};
+
+/// A place in the engine's table of agents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AgentIx(pub(crate) u32);
+
+/// A place in the engine's table of regions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RegionIx(pub(crate) u32);
+
+impl AgentIx {
+    fn place(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl RegionIx {
+    fn place(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Whether a region's failures count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RegionState {
+    /// At least one of its agents is alive and can reach its anchors.
+    Live,
+    /// None of its live agents can reach its anchors: its failures do not count.
+    Island,
+    /// Its agents are silent.
+    Absent,
+}
+
+/// An agent as the engine knows it.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) id: AgentId,
+    pub(crate) region: RegionIx,
+    pub(crate) connected: bool,
+    /// When it was heard last; `None` if never since the start.
+    pub(crate) seen: Option<Timestamp>,
+    /// When it became known.
+    pub(crate) known: Timestamp,
+    pub(crate) health: Health,
+    /// Since when its health is that.
+    pub(crate) health_since: Timestamp,
+    /// Failures of probes that started before this are void.
+    trusted_from: Timestamp,
+    absent: bool,
+    /// Whether the operators think it lost.
+    pub(crate) told_lost: bool,
+    /// What the operators were told of its health.
+    pub(crate) told_health: Option<Health>,
+    pub(crate) alarm: Option<Timestamp>,
+}
+
+impl Agent {
+    pub(crate) fn is_absent(&self) -> bool {
+        self.absent
+    }
+
+    pub(crate) fn is_island(&self) -> bool {
+        self.health == Health::Island
+    }
+
+    /// Whether it can be asked for a probe, and its failure would count.
+    pub(crate) fn is_witness(&self) -> bool {
+        self.connected && !self.absent && !self.is_island()
+    }
+
+    /// Whether a failure of a probe that started then counts.
+    pub(crate) fn trusts(&self, started: Timestamp) -> bool {
+        !self.is_island() && started >= self.trusted_from
+    }
+}
+
+/// A region as the engine knows it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) id: RegionId,
+    pub(crate) agents: Vec<AgentIx>,
+    pub(crate) state: RegionState,
+    /// Since when its state is that.
+    pub(crate) since: Timestamp,
+    /// Whether the operators think it isolated.
+    pub(crate) told_isolated: bool,
+    pub(crate) alarm: Option<Timestamp>,
+}
+
+/// All agents and regions.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    agents: Vec<Agent>,
+    by_agent: BTreeMap<AgentId, AgentIx>,
+    regions: Vec<Place>,
+    by_region: BTreeMap<RegionId, RegionIx>,
+}
+
+/// What changed for the votes of a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Nothing.
+    None,
+    /// Some of its votes count, or no longer do.
+    Votes,
+    /// Its state.
+    State,
+}
+
+impl Roster {
+    /// The number of a region, given to it if it has none.
+    pub(crate) fn intern(&mut self, id: &RegionId, now: Timestamp) -> RegionIx {
+        if let Some(ix) = self.by_region.get(id) {
+            return *ix;
+        }
+        let ix = RegionIx(u32::try_from(self.regions.len()).unwrap_or(u32::MAX));
+        self.regions.push(Place {
+            id: id.clone(),
+            agents: Vec::new(),
+            state: RegionState::Absent,
+            since: now,
+            told_isolated: false,
+            alarm: None,
+        });
+        self.by_region.insert(id.clone(), ix);
+        ix
+    }
+
+    /// The number of an agent, given to it if it has none; moved if it votes elsewhere now.
+    pub(crate) fn enrol(&mut self, id: &AgentId, region: &RegionId, now: Timestamp) -> AgentIx {
+        let region = self.intern(region, now);
+        if let Some(ix) = self.by_agent.get(id).copied() {
+            let agent = &mut self.agents[ix.place()];
+            if agent.region != region {
+                let before = std::mem::replace(&mut agent.region, region);
+                self.regions[before.place()]
+                    .agents
+                    .retain(|member| *member != ix);
+                self.regions[region.place()].agents.push(ix);
+            }
+            return ix;
+        }
+        let ix = AgentIx(u32::try_from(self.agents.len()).unwrap_or(u32::MAX));
+        self.agents.push(Agent {
+            id: id.clone(),
+            region,
+            connected: false,
+            seen: None,
+            known: now,
+            health: Health::Fine,
+            health_since: now,
+            trusted_from: Timestamp::from_micros(i64::MIN),
+            absent: true,
+            told_lost: false,
+            told_health: None,
+            alarm: None,
+        });
+        self.regions[region.place()].agents.push(ix);
+        self.by_agent.insert(id.clone(), ix);
+        ix
+    }
+
+    pub(crate) fn find(&self, id: &AgentId) -> Option<AgentIx> {
+        self.by_agent.get(id).copied()
+    }
+
+    pub(crate) fn find_region(&self, id: &RegionId) -> Option<RegionIx> {
+        self.by_region.get(id).copied()
+    }
+
+    pub(crate) fn agent(&self, ix: AgentIx) -> &Agent {
+        &self.agents[ix.place()]
+    }
+
+    pub(crate) fn agent_mut(&mut self, ix: AgentIx) -> &mut Agent {
+        &mut self.agents[ix.place()]
+    }
+
+    pub(crate) fn region(&self, ix: RegionIx) -> &Place {
+        &self.regions[ix.place()]
+    }
+
+    pub(crate) fn region_mut(&mut self, ix: RegionIx) -> &mut Place {
+        &mut self.regions[ix.place()]
+    }
+
+    /// The agent, if it votes in that region.
+    pub(crate) fn member(&self, agent: AgentIx, region: RegionIx) -> Option<&Agent> {
+        Some(self.agent(agent)).filter(|agent| agent.region == region)
+    }
+
+    /// The agent was heard. Returns what that changes.
+    pub(crate) fn heard(
+        &mut self,
+        ix: AgentIx,
+        health: Option<Health>,
+        policy: &FleetPolicy,
+        now: Timestamp,
+    ) -> Change {
+        let agent = self.agent_mut(ix);
+        agent.seen = Some(now);
+        let mut changed = false;
+        if let Some(health) = health {
+            if agent.is_island() || health == Health::Island {
+                agent.trusted_from = now;
+            }
+            if agent.health != health {
+                agent.health = health;
+                agent.health_since = now;
+                changed = true;
+            }
+        }
+        self.refresh(ix, policy, now, changed)
+    }
+
+    /// Looks again whether an agent is absent, and what that makes of its region.
+    pub(crate) fn refresh(
+        &mut self,
+        ix: AgentIx,
+        policy: &FleetPolicy,
+        now: Timestamp,
+        changed: bool,
+    ) -> Change {
+        let agent = self.agent_mut(ix);
+        let absent = agent
+            .seen
+            .is_none_or(|seen| now >= seen + policy.absent_after);
+        let changed = std::mem::replace(&mut agent.absent, absent) != absent || changed;
+        if !changed {
+            return Change::None;
+        }
+        let region = agent.region;
+        let mut state = RegionState::Absent;
+        for member in &self.regions[region.place()].agents {
+            let agent = &self.agents[member.place()];
+            if !agent.absent {
+                let word = if agent.is_island() {
+                    RegionState::Island
+                } else {
+                    RegionState::Live
+                };
+                state = state.min(word);
+            }
+        }
+        let place = self.region_mut(region);
+        if place.state == state {
+            return Change::Votes;
+        }
+        place.state = state;
+        place.since = now;
+        Change::State
+    }
+}

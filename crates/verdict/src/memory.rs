@@ -1,0 +1,105 @@
+//! What a check must remember over a restart, beside its verdict and its incident.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use quorate_model::{FleetPolicy, ReceiverId, State, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{FLAPPING_REOPENS, FLAPPING_WINDOWS, REOPENS_MAX};
+
+/// The version of the document; another one is not read.
+const VERSION: u32 = 1;
+
+/// A recovery under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Recovery {
+    /// Start of the first success of the run.
+    pub(crate) since: Timestamp,
+    /// Whether people see it: a quorum no longer fails.
+    pub(crate) shown: bool,
+}
+
+/// The document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    pub(crate) version: u32,
+    /// The worst that the votes have shown and not yet taken back.
+    pub(crate) latched: State,
+    /// Start of the first probe of the present trouble.
+    pub(crate) first_failure: Option<Timestamp>,
+    /// Start of the last success anywhere before that.
+    pub(crate) last_success: Option<Timestamp>,
+    pub(crate) recovery: Option<Recovery>,
+    /// No success that started before this belongs to a recovery.
+    pub(crate) relapse: Option<Timestamp>,
+    /// Re-opened incidents and aborted recoveries, oldest first.
+    pub(crate) reopens: Vec<Timestamp>,
+    /// Who was told of the open incident.
+    pub(crate) told: BTreeSet<ReceiverId>,
+    /// Whether the last thing they were told is that it is open.
+    pub(crate) is_announced: bool,
+    /// When the last digest was sent.
+    pub(crate) digest: Option<Timestamp>,
+    /// Whether something happened since that nobody was told.
+    pub(crate) is_untold: bool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            latched: State::Unknown,
+            first_failure: None,
+            last_success: None,
+            recovery: None,
+            relapse: None,
+            reopens: Vec::new(),
+            told: BTreeSet::new(),
+            is_announced: false,
+            digest: None,
+            is_untold: false,
+        }
+    }
+}
+
+impl Memory {
+    /// Reads a document; `None` if it is not one of this version.
+    pub(crate) fn read(document: &serde_json::Value) -> Option<Self> {
+        let memory = Self::deserialize(document).ok()?;
+        (memory.version == VERSION).then_some(memory)
+    }
+
+    /// The document. Nothing in it can fail to be written.
+    pub(crate) fn write(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// Notes a re-opened incident or an aborted recovery.
+    pub(crate) fn reopened(&mut self, policy: &FleetPolicy, now: Timestamp) {
+        let window = now.before(policy.reopen_within * FLAPPING_WINDOWS);
+        self.reopens.retain(|at| *at > window);
+        if self.reopens.len() == REOPENS_MAX {
+            self.reopens.remove(0);
+        }
+        self.reopens.push(now);
+    }
+
+    fn recent_reopens(&self, policy: &FleetPolicy, now: Timestamp) -> usize {
+        let window = now.before(policy.reopen_within * FLAPPING_WINDOWS);
+        self.reopens.iter().filter(|at| **at > window).count()
+    }
+
+    /// Whether it goes up and down too often to report each change.
+    pub(crate) fn is_flapping(&self, policy: &FleetPolicy, now: Timestamp) -> bool {
+        self.recent_reopens(policy, now) >= FLAPPING_REOPENS
+    }
+
+    /// `R`: how long success must last. Doubles with each recent re-open, up to the policy's
+    /// maximum.
+    pub(crate) fn recovery_time(&self, policy: &FleetPolicy, now: Timestamp) -> Duration {
+        let most = policy.recovery_max.max(policy.recovery);
+        (0..self.recent_reopens(policy, now))
+            .fold(policy.recovery, |time, _| time.saturating_mul(2).min(most))
+    }
+}

@@ -1,0 +1,283 @@
+//! What the operators of Quorate are told about Quorate itself.
+//!
+//! One message for each thing that is wrong and one when it is well again, however many checks
+//! suffer from it. A trouble must last for the time that the policy gives before it is told, so a
+//! restart of an agent wakes nobody. After a start, and after each configuration, the fleet has
+//! `lost_after` to assemble before its numbers are judged.
+
+use quorate_model::{
+    AgentId, Fleet, FleetPolicy, Health, NoticeKind, OperatorNotice, RegionId, Timestamp,
+};
+
+use crate::Effect;
+use crate::liveness::{AgentIx, RegionIx, RegionState, Roster};
+use crate::quorum;
+
+/// What the operators were told about the whole fleet.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// Since when the numbers are what they are.
+    pub(crate) since: Timestamp,
+    /// Not before this are they judged.
+    pub(crate) hold_until: Timestamp,
+    pub(crate) alarm: Option<Timestamp>,
+    reduced: usize,
+    lost: usize,
+}
+
+/// Checks that the fleet cannot judge as their owners asked.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Shortage {
+    reduced: usize,
+    lost: usize,
+    checks: usize,
+}
+
+fn notice(kind: NoticeKind, at: Timestamp, resolved: bool, message: String) -> OperatorNotice {
+    OperatorNotice {
+        kind,
+        at,
+        resolved,
+        region: None,
+        agent: None,
+        check: None,
+        message,
+    }
+}
+
+fn of_agent(mut notice: OperatorNotice, agent: &AgentId, region: &RegionId) -> Effect {
+    notice.agent = Some(agent.clone());
+    notice.region = Some(region.clone());
+    Effect::Operator(notice)
+}
+
+/// Tells what there is to tell about an agent. Returns when to look again.
+pub(crate) fn tend_agent(
+    roster: &mut Roster,
+    ix: AgentIx,
+    policy: &FleetPolicy,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) -> Option<Timestamp> {
+    let place = roster.region(roster.agent(ix).region);
+    let (region, state) = (place.id.clone(), place.state);
+    let agent = roster.agent_mut(ix);
+    let heard = agent.seen.unwrap_or(agent.known);
+    let lost_at = heard + policy.lost_after;
+    if now >= lost_at && !agent.told_lost {
+        agent.told_lost = true;
+        let text = format!(
+            "agent {} in {region} has been silent for {} s: see whether its process runs and \
+             reaches the coordinator",
+            agent.id,
+            (now - heard).as_secs()
+        );
+        effects.push(of_agent(
+            notice(NoticeKind::AgentLost, now, false, text),
+            &agent.id,
+            &region,
+        ));
+    } else if now < lost_at && agent.told_lost {
+        agent.told_lost = false;
+        let text = format!("agent {} in {region} is back", agent.id);
+        effects.push(of_agent(
+            notice(NoticeKind::AgentLost, now, true, text),
+            &agent.id,
+            &region,
+        ));
+    }
+    let mut next = vec![lost_at];
+    if !agent.is_absent() {
+        next.push(heard + policy.absent_after);
+        next.extend(tend_health(
+            roster,
+            ix,
+            (&region, state),
+            policy,
+            now,
+            effects,
+        ));
+    }
+    next.into_iter().filter(|at| *at > now).min()
+}
+
+fn tend_health(
+    roster: &mut Roster,
+    ix: AgentIx,
+    (region, state): (&RegionId, RegionState),
+    policy: &FleetPolicy,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) -> Option<Timestamp> {
+    let agent = roster.agent_mut(ix);
+    // An agent that is cut off together with its region is the region's notice.
+    let (word, told) = match (agent.health, agent.told_health) {
+        (Health::Island, told) if state != RegionState::Live => (told, told),
+        (Health::Fine, told) => (None, told),
+        (word, told) => (Some(word), told),
+    };
+    if word == told {
+        return None;
+    }
+    let due = agent.health_since + policy.isolated_after;
+    if now < due && word.is_some() {
+        return Some(due);
+    }
+    agent.told_health = word;
+    let name = agent.id.clone();
+    let kind = |health| match health {
+        Health::Overloaded => NoticeKind::AgentOverloaded,
+        Health::Island | Health::Fine => NoticeKind::AgentSuspect,
+    };
+    if let Some(health) = told {
+        let text = format!("agent {name} in {region} is well again");
+        effects.push(of_agent(
+            notice(kind(health), now, true, text),
+            &name,
+            region,
+        ));
+    }
+    if let Some(health) = word {
+        let text = if health == Health::Overloaded {
+            format!(
+                "agent {name} in {region} is overloaded: its own timers are late, so its failures \
+                 do not count; give it fewer checks or more processor time"
+            )
+        } else {
+            format!(
+                "agent {name} cannot reach its anchors while others in {region} can: its failures \
+                 do not count; see its network"
+            )
+        };
+        effects.push(of_agent(
+            notice(kind(health), now, false, text),
+            &name,
+            region,
+        ));
+    }
+    None
+}
+
+/// Tells what there is to tell about a region. Returns when to look again.
+pub(crate) fn tend_region(
+    roster: &mut Roster,
+    ix: RegionIx,
+    policy: &FleetPolicy,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) -> Option<Timestamp> {
+    let place = roster.region_mut(ix);
+    let due = place.since + policy.isolated_after;
+    let (resolved, message) = match place.state {
+        RegionState::Island if !place.told_isolated && now < due => return Some(due),
+        RegionState::Island if !place.told_isolated => (
+            false,
+            format!(
+                "region {} is cut off: none of its agents reaches its anchors, so its failures do \
+                 not count; see its network",
+                place.id
+            ),
+        ),
+        RegionState::Live if place.told_isolated => (
+            true,
+            format!("region {} reaches its anchors again", place.id),
+        ),
+        RegionState::Live | RegionState::Island | RegionState::Absent => return None,
+    };
+    place.told_isolated = !resolved;
+    let mut told = notice(NoticeKind::RegionIsolated, now, resolved, message);
+    told.region = Some(place.id.clone());
+    effects.push(Effect::Operator(told));
+    None
+}
+
+impl Watch {
+    /// The fleet has changed: its numbers must hold for a while before they are told.
+    pub(crate) fn changed(&mut self, now: Timestamp) {
+        self.since = now;
+    }
+
+    /// When the numbers are judged.
+    pub(crate) fn due(&self, policy: &FleetPolicy) -> Timestamp {
+        (self.since + policy.isolated_after).max(self.hold_until)
+    }
+
+    /// Tells how many checks have too few regions.
+    pub(crate) fn tend(
+        &mut self,
+        fleet: &Fleet,
+        roster: &Roster,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let short = shortage(fleet, roster);
+        let of = format!("{} of {} checks", short.reduced, short.checks);
+        let reduced = format!(
+            "one more faulty region could hide an outage of {of}: bring back {}",
+            missing(fleet, roster)
+        );
+        let kind = NoticeKind::ReducedQuorum;
+        tell(kind, (self.reduced, short.reduced), reduced, now, effects);
+        let of = format!("{} of {} checks", short.lost, short.checks);
+        let lost = format!(
+            "too few regions are left to judge {of}: their verdict is unknown; bring back {}",
+            missing(fleet, roster)
+        );
+        tell(
+            NoticeKind::NoQuorum,
+            (self.lost, short.lost),
+            lost,
+            now,
+            effects,
+        );
+        (self.reduced, self.lost) = (short.reduced, short.lost);
+    }
+}
+
+/// Tells that something has become worse, or is over. That it has become better is not news.
+fn tell(
+    kind: NoticeKind,
+    (before, after): (usize, usize),
+    message: String,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    if after > before {
+        effects.push(Effect::Operator(notice(kind, now, false, message)));
+    } else if before > 0 && after == 0 {
+        let message = "every check has enough regions for that again".to_owned();
+        effects.push(Effect::Operator(notice(kind, now, true, message)));
+    }
+}
+
+fn shortage(fleet: &Fleet, roster: &Roster) -> Shortage {
+    let mut short = Shortage {
+        checks: fleet.checks.len(),
+        ..Shortage::default()
+    };
+    for check in fleet.checks.values() {
+        let is_live = |region: &&RegionId| state(roster, region) == RegionState::Live;
+        let live = check.regions.iter().filter(is_live).count();
+        let (configured, quorum) = (check.regions.len(), check.quorum_count());
+        short.lost += usize::from(quorum::needed(configured, quorum, live).is_none());
+        short.reduced += usize::from(quorum::fragile(configured, quorum, live));
+    }
+    short
+}
+
+fn missing(fleet: &Fleet, roster: &Roster) -> String {
+    let regions: Vec<&str> = fleet
+        .regions
+        .keys()
+        .filter(|region| state(roster, region) != RegionState::Live)
+        .map(RegionId::as_str)
+        .collect();
+    regions.join(", ")
+}
+
+/// The state of a region; one that is not known is absent.
+pub(crate) fn state(roster: &Roster, region: &RegionId) -> RegionState {
+    roster
+        .find_region(region)
+        .map_or(RegionState::Absent, |ix| roster.region(ix).state)
+}

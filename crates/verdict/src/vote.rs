@@ -1,0 +1,434 @@
+//! Votes: what one region says about one check.
+//!
+//! **One region, one vote.** All agents of a region share it: the region fails if more than half
+//! of its agents with a fresh, conclusive result fail, and succeeds if at least half succeed.
+//! Adding agents to a region never adds a vote, and one broken agent is outvoted by its siblings.
+//!
+//! **Fresh.** A probe speaks for `F` from its *start* (interval + timeout + a margin), then no
+//! longer: a region that stops reporting does not vote for ever. Inside a suspicion episode only
+//! probes that started after its cut speak; an older success neither contradicts nor supports.
+//!
+//! **Success is proof, failure is a hint.** A success clears the region's failures at once and
+//! counts even from an agent that doubts itself. A failure counts only from an agent that trusts
+//! its own network.
+//!
+//! **Order.** Only the start of a probe orders it, not its arrival. The last few probes of each
+//! agent are kept sorted, so that late, doubled and reordered deliveries give the same run of
+//! failures. What is older than those is history.
+//!
+//! **What it ignores.** How often a region failed before the present run, and how slow a success
+//! is (that is a state of its own).
+//!
+//! **Example.** Agent x fails at 0 s; its retry, started at 2 s, succeeds at once, and the first
+//! probe's time-out arrives at 10 s. The later start rules: the region succeeds.
+
+use std::net::IpAddr;
+
+use quorate_model::{BlockReason, Counted, Doubt, Outcome, ProbeResult, Timestamp};
+
+use crate::limits::{MESSAGE_CHARS_MAX, RECENT_MAX};
+use crate::liveness::{Agent, AgentIx, RegionIx, RegionState, Roster};
+
+/// What a probe says about the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Say {
+    /// Well.
+    Ok,
+    /// Well, but slow.
+    Slow,
+    /// It answered that there were too many requests.
+    Limited,
+    /// It refused to answer.
+    Forbidden,
+    /// Broken.
+    Fail,
+}
+
+impl Say {
+    /// What an outcome says; `None` if nothing.
+    pub(crate) fn of(outcome: Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Ok => Some(Self::Ok),
+            Outcome::Slow => Some(Self::Slow),
+            Outcome::Fail { .. } => Some(Self::Fail),
+            Outcome::Blocked {
+                reason: BlockReason::RateLimit,
+            } => Some(Self::Limited),
+            Outcome::Blocked {
+                reason: BlockReason::Forbidden,
+            } => Some(Self::Forbidden),
+            Outcome::Inconclusive { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_success(self) -> bool {
+        matches!(self, Self::Ok | Self::Slow)
+    }
+
+    /// Whether it raises a suspicion. Too many requests do not: asking more often would add to them.
+    pub(crate) fn is_alarming(self) -> bool {
+        matches!(self, Self::Fail | Self::Forbidden)
+    }
+}
+
+/// Probes in a row that said the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// What they said; `None` before the first.
+    kind: Option<Kind>,
+    /// How many.
+    pub(crate) length: u16,
+    /// How many of the last were slow.
+    pub(crate) slow: u16,
+    /// Start of the first.
+    pub(crate) since: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Success,
+    Blocked,
+    Failure,
+}
+
+impl Run {
+    fn with(self, seen: Seen) -> Self {
+        let kind = match seen.say {
+            Say::Ok | Say::Slow => Kind::Success,
+            Say::Limited | Say::Forbidden => Kind::Blocked,
+            Say::Fail => Kind::Failure,
+        };
+        let slow = if seen.say == Say::Slow {
+            self.slow.saturating_add(1)
+        } else {
+            0
+        };
+        let (length, since) = if self.kind == Some(kind) {
+            (self.length.saturating_add(1), self.since)
+        } else {
+            (1, seen.started)
+        };
+        Self {
+            kind: Some(kind),
+            length,
+            slow,
+            since,
+        }
+    }
+}
+
+/// A probe whose place in the order is still open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    started: Timestamp,
+    sequence: u64,
+    say: Say,
+}
+
+/// What one agent last said about one check.
+#[derive(Debug, Clone)]
+pub(crate) struct AgentVote {
+    pub(crate) agent: AgentIx,
+    /// The run before `recent`.
+    base: Run,
+    /// The last probes, by start.
+    recent: Vec<Seen>,
+    /// The run that ends with the last probe.
+    pub(crate) run: Run,
+    /// Until when the last probe speaks.
+    fresh_until: Timestamp,
+    pub(crate) outcome: Outcome,
+    pub(crate) status: Option<u16>,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) message: Box<str>,
+    /// The latest probe that the agent did not trust, with the reason.
+    doubt: Option<(Timestamp, Doubt)>,
+}
+
+impl AgentVote {
+    fn new(agent: AgentIx) -> Self {
+        Self {
+            agent,
+            base: Run::default(),
+            recent: Vec::new(),
+            run: Run::default(),
+            fresh_until: Timestamp::from_micros(i64::MIN),
+            outcome: Outcome::Inconclusive {
+                reason: Doubt::Internal,
+            },
+            status: None,
+            address: None,
+            message: Box::default(),
+            doubt: None,
+        }
+    }
+
+    /// Start of the last probe that said anything.
+    pub(crate) fn started(&self) -> Option<Timestamp> {
+        self.recent.last().map(|seen| seen.started)
+    }
+
+    pub(crate) fn say(&self) -> Option<Say> {
+        self.recent.last().map(|seen| seen.say)
+    }
+
+    /// Takes in a probe. Returns whether it is now the agent's last word.
+    fn insert(
+        &mut self,
+        result: &ProbeResult,
+        started: Timestamp,
+        say: Say,
+        fresh_until: Timestamp,
+    ) -> bool {
+        let seen = Seen {
+            started,
+            sequence: result.id.sequence,
+            say,
+        };
+        let key = |seen: &Seen| (seen.started, seen.sequence);
+        let Err(place) = self.recent.binary_search_by_key(&key(&seen), key) else {
+            return false;
+        };
+        if place == 0 && self.recent.len() == RECENT_MAX {
+            return false;
+        }
+        let is_last = place == self.recent.len();
+        self.recent.insert(place, seen);
+        if self.recent.len() > RECENT_MAX {
+            self.base = self.base.with(self.recent.remove(0));
+        }
+        self.run = self
+            .recent
+            .iter()
+            .fold(self.base, |run, seen| run.with(*seen));
+        if is_last {
+            let evidence = &result.observation.evidence;
+            self.outcome = result.observation.outcome;
+            self.fresh_until = fresh_until;
+            self.status = evidence.status;
+            self.address = evidence.address;
+            self.message = evidence.message.chars().take(MESSAGE_CHARS_MAX).collect();
+        }
+        is_last
+    }
+
+    /// Whether it speaks at `now`, and why not.
+    fn counted(&self, agent: &Agent, sight: Sight) -> Counted {
+        let (Some(started), Some(say)) = (self.started(), self.say()) else {
+            return if self.doubt.is_some() {
+                Counted::Inconclusive
+            } else {
+                Counted::NeverVoted
+            };
+        };
+        let doubted_since = self.doubt.is_some_and(|(at, _)| at > started);
+        if agent.is_absent() {
+            Counted::Absent
+        } else if sight.now >= self.fresh_until {
+            if doubted_since {
+                Counted::Inconclusive
+            } else {
+                Counted::Stale
+            }
+        } else if !say.is_success() && !agent.trusts(started) {
+            Counted::Island
+        } else if sight.cut.is_some_and(|cut| started < cut) {
+            Counted::BeforeEpisode
+        } else {
+            Counted::Yes
+        }
+    }
+}
+
+/// From when a region is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sight {
+    pub(crate) now: Timestamp,
+    /// Probes that started before this do not speak.
+    pub(crate) cut: Option<Timestamp>,
+}
+
+/// All that a region has said about a check.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) region: RegionIx,
+    pub(crate) votes: Vec<AgentVote>,
+}
+
+/// A region's vote at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// What it says; `None` if nothing that counts.
+    pub(crate) say: Option<Say>,
+    pub(crate) counted: Counted,
+    pub(crate) state: RegionState,
+    /// The place in the group of the agent whose probe decided.
+    pub(crate) decisive: Option<usize>,
+    /// How many probes in a row said so, over the agents that agree.
+    pub(crate) in_a_row: u16,
+    /// How many of them were slow.
+    pub(crate) slow_in_a_row: u16,
+    /// Start of the first of them.
+    pub(crate) since: Timestamp,
+    /// Start of the last of them.
+    pub(crate) last: Timestamp,
+    /// When the first of the votes behind it ends.
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl Reading {
+    /// Whether it is a failure of a live region.
+    pub(crate) fn fails(&self) -> bool {
+        self.say == Some(Say::Fail) && self.state == RegionState::Live
+    }
+
+    pub(crate) fn succeeds(&self) -> bool {
+        self.say.is_some_and(Say::is_success)
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        matches!(self.say, Some(Say::Limited | Say::Forbidden)) && self.state == RegionState::Live
+    }
+}
+
+impl Group {
+    pub(crate) fn new(region: RegionIx) -> Self {
+        Self {
+            region,
+            votes: Vec::new(),
+        }
+    }
+
+    /// The vote of `agent`, made if it has none yet.
+    fn vote(&mut self, agent: AgentIx) -> &mut AgentVote {
+        let place = self
+            .votes
+            .iter()
+            .position(|vote| vote.agent == agent)
+            .unwrap_or_else(|| {
+                self.votes.push(AgentVote::new(agent));
+                self.votes.len() - 1
+            });
+        &mut self.votes[place]
+    }
+
+    /// Takes in a conclusive probe. Returns whether it is now the agent's last word.
+    pub(crate) fn insert(
+        &mut self,
+        agent: AgentIx,
+        result: &ProbeResult,
+        (started, say): (Timestamp, Say),
+        fresh_until: Timestamp,
+    ) -> bool {
+        self.vote(agent).insert(result, started, say, fresh_until)
+    }
+
+    /// Notes a probe that its agent does not trust.
+    pub(crate) fn doubt(&mut self, agent: AgentIx, started: Timestamp, reason: Doubt) {
+        let vote = self.vote(agent);
+        if vote.doubt.is_none_or(|(at, _)| at < started) {
+            vote.doubt = Some((started, reason));
+        }
+    }
+
+    /// The run of one agent.
+    pub(crate) fn of(&self, agent: AgentIx) -> Option<&AgentVote> {
+        self.votes.iter().find(|vote| vote.agent == agent)
+    }
+
+    /// What the region says.
+    pub(crate) fn read(&self, roster: &Roster, sight: Sight) -> Reading {
+        let state = roster.region(self.region).state;
+        let mut silent = match state {
+            RegionState::Absent => Counted::Absent,
+            RegionState::Live | RegionState::Island => Counted::NeverVoted,
+        };
+        let (mut fails, mut successes, mut all) = (0_usize, 0_usize, 0_usize);
+        for vote in &self.votes {
+            let Some(agent) = roster.member(vote.agent, self.region) else {
+                continue;
+            };
+            let counted = vote.counted(agent, sight);
+            if counted == Counted::Yes {
+                all += 1;
+                fails += usize::from(vote.say() == Some(Say::Fail));
+                successes += usize::from(vote.say().is_some_and(Say::is_success));
+            } else if silent == Counted::NeverVoted {
+                silent = counted;
+            }
+        }
+        let side: fn(Say) -> bool = if fails * 2 > all {
+            |say| say == Say::Fail
+        } else if successes * 2 >= all {
+            Say::is_success
+        } else {
+            |say| matches!(say, Say::Limited | Say::Forbidden)
+        };
+        if all == 0 {
+            silent = if state == RegionState::Island {
+                Counted::Island
+            } else {
+                silent
+            };
+            return Reading::silent(silent, state);
+        }
+        self.agreed(roster, sight, side, state)
+    }
+
+    /// The reading of the agents that are on the deciding side.
+    fn agreed(
+        &self,
+        roster: &Roster,
+        sight: Sight,
+        side: fn(Say) -> bool,
+        state: RegionState,
+    ) -> Reading {
+        let mut reading = Reading::silent(Counted::Yes, state);
+        for (place, vote) in self.votes.iter().enumerate() {
+            let (Some(agent), Some(say), Some(started)) = (
+                roster.member(vote.agent, self.region),
+                vote.say(),
+                vote.started(),
+            ) else {
+                continue;
+            };
+            if vote.counted(agent, sight) != Counted::Yes {
+                continue;
+            }
+            let until = reading
+                .until
+                .map_or(vote.fresh_until, |until| until.min(vote.fresh_until));
+            reading.until = Some(until);
+            if !side(say) {
+                continue;
+            }
+            reading.in_a_row = reading.in_a_row.saturating_add(vote.run.length);
+            reading.slow_in_a_row = reading.slow_in_a_row.saturating_add(vote.run.slow);
+            if reading.decisive.is_none() || vote.run.since < reading.since {
+                reading.since = vote.run.since;
+            }
+            if reading.decisive.is_none() || started > reading.last {
+                reading.last = started;
+                reading.decisive = Some(place);
+                reading.say = Some(say);
+            }
+        }
+        reading
+    }
+}
+
+impl Reading {
+    fn silent(counted: Counted, state: RegionState) -> Self {
+        Self {
+            say: None,
+            counted,
+            state,
+            decisive: None,
+            in_a_row: 0,
+            slow_in_a_row: 0,
+            since: Timestamp::EPOCH,
+            last: Timestamp::EPOCH,
+            until: None,
+        }
+    }
+}
