@@ -12,7 +12,7 @@ use quorate_yaml::shown;
 
 use crate::gather::Gather;
 use crate::kind::{Choice, choose, options};
-use crate::raw::{CHECK_KEYS, RawAlert, RawCheck, RawDefaults, RawPartial};
+use crate::raw::{CHECK_KEYS, RawCheck, RawDefaults, RawPartial};
 use crate::text::Span;
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ pub(crate) fn check(gather: &mut Gather<'_>, setting: &Setting<'_>, id: &CheckId
     let times = times(gather, id, &raw, &setting.defaults, whole);
     let regions = regions(gather, &path, &raw, &setting.known);
     let quorum = quorum(gather, id, &raw, setting, regions.len());
-    let alert = alert(gather, &path, raw.alert.as_ref(), setting);
+    let alert = alert(gather, &path, &raw, setting);
     let partial = partial(gather, &path, raw.partial.as_ref(), setting);
     if whole {
         promise(gather, id, &times, &alert, setting, regions.len());
@@ -64,6 +64,15 @@ pub(crate) fn check(gather: &mut Gather<'_>, setting: &Setting<'_>, id: &CheckId
     runbook(gather, &path, raw.runbook.as_deref());
 
     let name = choice.kind?;
+    // One that names only unknown receivers has its problem already.
+    let names = raw.alert.as_ref().and_then(|alert| alert.to.as_ref());
+    let silent = alert.to.is_empty() && names.is_none_or(Vec::is_empty);
+    if silent && !setting.known.receivers.is_empty() {
+        let message = format!("nobody is told when check `{id}` is down");
+        let problem = gather.document.key_problem(&path, message).as_warning();
+        let hint = "add `alert: { to: [...] }`";
+        gather.problems.push(problem.with_hint(hint));
+    }
     let (options, probe) = options(gather, &["checks", id.as_str(), &name], |value| {
         kinds.get(name.as_str()).map(|kind| kind.parse(value))
     });
@@ -178,9 +187,10 @@ fn relations<'a>(
         );
         say(&["interval"], message);
     }
+    let runs = interval >= INTERVAL_MIN;
     if timeout.is_zero() {
         say(&["timeout"], "timeout must be more than 0s".into());
-    } else if timeout >= interval {
+    } else if timeout >= interval && runs {
         let message = format!(
             "timeout ({}) must be shorter than interval ({})",
             HumanDuration(timeout),
@@ -240,7 +250,8 @@ fn quorum(
     if raw.quorum.is_none() && raw.regions.is_none() {
         path = vec!["defaults", "quorum"];
     }
-    if regions == 0 {
+    // With a list that is wrong, nothing can be said about numbers.
+    if regions == 0 || raw.regions.as_ref().is_some_and(|r| r.len() != regions) {
         return quorum;
     }
     let asked = match quorum {
@@ -278,10 +289,10 @@ pub(crate) const TWO_REGIONS: &str = "with two regions there is no bound: both m
 fn alert(
     gather: &mut Gather<'_>,
     path: &[&str; 2],
-    own: Option<&RawAlert>,
+    raw: &RawCheck,
     setting: &Setting<'_>,
 ) -> AlertPolicy {
-    let own = own.cloned().unwrap_or_default();
+    let own = raw.alert.clone().unwrap_or_default();
     let default = setting.defaults.alert.clone().unwrap_or_default();
     let receivers = &setting.known.receivers;
     let to = match own.to {
@@ -294,13 +305,6 @@ fn alert(
         // Those of the defaults are reported once, there.
         None => default.to.unwrap_or_default(),
     };
-    if to.is_empty() && !receivers.is_empty() {
-        let message = format!("nobody is told when check `{}` is down", path[1]);
-        let problem = gather.document.key_problem(path, message).as_warning();
-        gather
-            .problems
-            .push(problem.with_hint("add `alert: { to: [...] }`"));
-    }
     let within = own.within.or(default.within).map(Span::get);
     let budget = own.false_alerts.or(default.false_alerts);
     AlertPolicy {

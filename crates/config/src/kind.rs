@@ -1,7 +1,10 @@
 //! The one key that names a kind, and the options under it.
 
+use std::collections::BTreeMap;
+
 use quorate_model::OptionProblem;
 use quorate_yaml::{did_you_mean, shown, suggest};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use crate::gather::Gather;
@@ -53,6 +56,7 @@ pub(crate) fn choose(
         gather.problems.push(problem);
     }
     let kind = match named.as_slice() {
+        [] if !is_map(gather, path) => None,
         [] if strange.is_empty() => {
             let message = format!("`{name}` names no {what}");
             let problem = gather.document.key_problem(path, message);
@@ -78,6 +82,16 @@ pub(crate) fn choose(
     }
 }
 
+/// Whether a map stands at `path`, or nothing; anything else is a problem.
+fn is_map(gather: &mut Gather<'_>, path: &[&str]) -> bool {
+    #[expect(clippy::zero_sized_map_values, reason = "only its being a map matters")]
+    let map = gather
+        .document
+        .read_part::<Option<BTreeMap<String, IgnoredAny>>>(path, &[]);
+    gather.problems.extend(map.problems);
+    map.value.is_some()
+}
+
 /// The options at `path`, read by their kind's own `parse`.
 pub(crate) fn options<T>(
     gather: &mut Gather<'_>,
@@ -93,6 +107,9 @@ pub(crate) fn options<T>(
     match parse(&options) {
         Some(Ok(parsed)) => (options, Some(parsed)),
         Some(Err(problems)) => {
+            if problems.is_empty() {
+                gather.error(path, "an option that is needed here is missing");
+            }
             for problem in problems {
                 option_problem(gather, path, &problem);
             }
@@ -106,7 +123,11 @@ pub(crate) fn options<T>(
 fn option_problem(gather: &mut Gather<'_>, path: &[&str], problem: &OptionProblem) {
     let mut here = path.to_vec();
     here.extend(problem.path.iter().map(String::as_str));
-    let located = if problem.message.starts_with("unknown key") {
+    let unknown = ["unknown key", "no such option"];
+    let located = if unknown
+        .iter()
+        .any(|words| problem.message.starts_with(words))
+    {
         gather.document.key_problem(&here, &problem.message)
     } else {
         gather.document.problem(&here, &problem.message)

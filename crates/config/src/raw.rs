@@ -3,13 +3,12 @@
 //! The comments are what an editor shows: the JSON Schema is made from these types.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use quorate_model::{CheckId, Quorum, RegionId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::text::{FalseAlerts, Span};
+use crate::text::{Address, FalseAlerts, Span};
 
 /// The pattern of the names that users choose.
 const ID: &str = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$";
@@ -106,7 +105,7 @@ pub(crate) struct RawServer {
 pub(crate) struct RawListener {
     /// The address to listen on, `address:port`.
     #[schemars(with = "Option<String>")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Address>,
     /// What agents dial, `host:port`. Needed when `listen` is not an address that they can dial.
     pub(crate) advertise: Option<String>,
 }
@@ -116,7 +115,7 @@ pub(crate) struct RawListener {
 pub(crate) struct RawApi {
     /// The address to listen on, `address:port`.
     #[schemars(with = "Option<String>")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Address>,
     /// Whether to speak TLS. Default: yes, unless the address is a loopback address.
     pub(crate) tls: Option<bool>,
 }

@@ -208,8 +208,11 @@ fn named<T: FromStr<Err = IdError>>(gather: &mut Gather<'_>, block: &str) -> Vec
 }
 
 fn checks(gather: &mut Gather<'_>, setting: &Setting<'_>) -> BTreeMap<CheckId, Arc<Check>> {
+    let before = gather.problems.len();
     let ids: Vec<CheckId> = named(gather, "checks");
-    if gather.document.keys(&["checks"]).is_empty() {
+    if gather.problems.len() > before {
+        // Whether there would be checks is not known.
+    } else if ids.is_empty() {
         gather.warn(&["checks"], "there are no checks: nothing is probed");
     } else if setting.known.receivers.is_empty() {
         let problem = gather
@@ -249,8 +252,12 @@ fn unused(
         .values()
         .flat_map(|check| check.alert.to.iter().chain(&check.partial.to));
     let used: BTreeSet<&str> = of_checks.chain(operators).map(ReceiverId::as_str).collect();
-    // A check that could not be read may have named any.
-    if checks.len() < gather.document.keys(&["checks"]).len() {
+    // Where something is wrong, a receiver may have been meant.
+    if gather
+        .problems
+        .iter()
+        .any(|p| p.severity == Severity::Error)
+    {
         return;
     }
     for name in gather.document.keys(&["receivers"]) {

@@ -47,7 +47,7 @@ pub(crate) fn server(gather: &mut Gather<'_>, raw: RawServer) -> Server {
     let api = raw.api.unwrap_or_default();
     let listen = api
         .listen
-        .unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 7443).into());
+        .map_or_else(|| (Ipv4Addr::LOCALHOST, 7443).into(), |address| address.0);
     let tls = api.tls.unwrap_or(!listen.ip().is_loopback());
     if !tls && !listen.ip().is_loopback() {
         let message = "without TLS, the tokens of operators travel readably";
@@ -91,7 +91,7 @@ fn listener(
 ) -> Listener {
     let listen: SocketAddr = raw
         .listen
-        .unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, port).into());
+        .map_or_else(|| (Ipv4Addr::UNSPECIFIED, port).into(), |address| address.0);
     if let Some(advertise) = raw.advertise {
         let path = ["server", name, "advertise"];
         match host_port(&advertise) {

@@ -1,20 +1,62 @@
 //! Values that are written as text: durations, budgets, addresses.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use quorate_model::HumanDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// A duration such as `30s`.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Span(pub(crate) HumanDuration);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span(Duration);
 
 impl Span {
     pub(crate) fn get(self) -> Duration {
-        self.0.0
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Span;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number with a unit, such as 500ms, 30s, 5m or 1h30m")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
+                let read: Result<HumanDuration, String> = text.parse();
+                read.map(|duration| Span(duration.0)).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// An address to listen on, `address:port`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Address(pub(crate) SocketAddr);
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| {
+            format!(
+                "\"{}\" is not an address to listen on: write `address:port`, such as \
+                 `0.0.0.0:7444`, `127.0.0.1:7443` or `[::]:7444`",
+                quorate_yaml::shown(&text)
+            )
+        })
     }
 }
 

@@ -56,6 +56,12 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Tree, Vec<Problem>> {
         root: 0,
     };
     plant(&mut tree, parsed, None);
+    // An empty text ends somewhere, but it is nothing from the start.
+    if let Some(root) = tree.nodes.first_mut()
+        && matches!(root.content, Content::Null)
+    {
+        root.at = start;
+    }
     let repeated: Vec<Problem> = tree
         .repeated_keys()
         .into_iter()

@@ -108,6 +108,20 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         })
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        // Derived code would take a list for the fields in their order.
+        self.located(if matches!(self.content(), Content::List(_)) {
+            Err(Fault::invalid_type(Unexpected::Seq, &visitor))
+        } else {
+            self.any(visitor)
+        })
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -127,7 +141,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier ignored_any
+        seq tuple tuple_struct map identifier ignored_any
     }
 }
 
