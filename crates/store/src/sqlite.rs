@@ -5,6 +5,7 @@
 
 mod body;
 mod fault;
+mod join;
 mod log;
 mod read;
 mod schema;
@@ -167,7 +168,7 @@ impl Store for Sqlite {
     }
 
     fn redeem(&mut self, hash: &[u8; 32], now: Timestamp) -> Result<Option<JoinToken>, StoreError> {
-        self.write(|connection| read::redeem(connection, hash, now))
+        self.write(|connection| join::redeem(connection, hash, now))
     }
 
     fn agents(&mut self) -> Result<Vec<AgentRecord>, StoreError> {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp, Verdict};
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 use serde_json::Value;
 
 use super::body;
 use super::fault::Fault;
 use crate::{
-    AgentRecord, ApiToken, DeliveryRecord, DeliveryState, IncidentQuery, JoinToken, OutboxEntry,
+    AgentRecord, ApiToken, DeliveryRecord, DeliveryState, IncidentQuery, OutboxEntry,
     RestoredCheck, Role,
 };
 
@@ -197,48 +197,6 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Timestamp>, Fau
     let sql = "SELECT min(next_attempt) FROM delivery WHERE state = 'pending'";
     let rows = all(connection, sql, [], |row| optional_time(row, 0))?;
     Ok(rows.into_iter().next().flatten())
-}
-
-/// Uses up a token and registers its agent.
-pub(super) fn redeem(
-    connection: &mut Connection,
-    hash: &[u8; 32],
-    now: Timestamp,
-) -> Result<Option<JoinToken>, Fault> {
-    let sql = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let token = sql
-        .prepare_cached(
-            "UPDATE join_token SET used = ?2 WHERE hash = ?1 AND used IS NULL AND expires > ?2
-             RETURNING agent, region, expires",
-        )?
-        .query_row(params![hash, now.as_micros()], |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, String>(1)?,
-                row.get(2)?,
-            ))
-        })
-        .optional()?;
-    let Some((agent, region, expires)) = token else {
-        return Ok(None);
-    };
-    sql.prepare_cached(
-        "INSERT INTO agent (name, region, joined) VALUES (?1, ?2, ?3)
-         ON CONFLICT DO UPDATE SET region = excluded.region, joined = excluded.joined",
-    )?
-    .execute(params![agent, region, now.as_micros()])?;
-    let bad = |error: quorate_model::IdError| Fault::Bad {
-        what: "join token",
-        detail: error.to_string(),
-    };
-    let token = JoinToken {
-        hash: *hash,
-        agent: agent.parse().map_err(bad)?,
-        region: region.parse().map_err(bad)?,
-        expires: Timestamp::from_micros(expires),
-    };
-    sql.commit()?;
-    Ok(Some(token))
 }
 
 fn record(row: &Row<'_>) -> Result<AgentRecord, Fault> {

@@ -233,3 +233,32 @@ fn recent_results_are_found_without_reading_the_others() {
         count(read)
     );
 }
+
+#[test]
+fn a_log_that_was_cut_off_anywhere_loses_only_its_tail() {
+    let (folder, path) = place();
+    let mut store = Sqlite::open(&path).unwrap();
+    for number in 1..=20 {
+        store.commit(&[results(number..=number)]).unwrap();
+    }
+    let log = fs::read(format!("{path}-wal")).unwrap();
+    let copy = folder.path().join("copy.db").display().to_string();
+    let mut most = 0;
+    // The tables themselves are in the log, so what is left may be an empty store.
+    for end in (0..=log.len()).step_by(4_093).chain([log.len()]) {
+        fs::copy(&path, &copy).unwrap();
+        fs::write(format!("{copy}-wal"), &log[..end]).unwrap();
+        let found = open(&copy).unwrap().restore(at(0)).unwrap();
+        let numbers: Vec<_> = found
+            .results
+            .iter()
+            .map(|result| result.id.sequence)
+            .collect();
+        let count = u64::try_from(numbers.len()).unwrap();
+        assert_eq!(numbers, (1..=count).collect::<Vec<_>>(), "cut at {end}");
+        assert!(count >= most, "cut at {end}");
+        assert_eq!(found.watermarks.values().copied().max().unwrap_or(0), count);
+        most = count;
+    }
+    assert_eq!(most, 20);
+}
