@@ -38,7 +38,7 @@ pub struct SessionId(pub u64);
 /// What is said to the owner of the engine.
 #[derive(Debug, Clone)]
 pub enum ToEngine {
-    /// An agent's stream is open. Answered by [`ToSession::Opened`] and [`ToSession::Configure`].
+    /// An agent's stream is open. Answered by [`ToSession::Opened`].
     Connected(Box<Connected>),
     /// An agent gave a sign of life.
     Alive(Alive),
@@ -124,10 +124,12 @@ pub struct Batch {
 /// What is said to the session of an agent.
 #[derive(Debug, Clone)]
 pub enum ToSession {
-    /// The engine's owner knows the session now.
+    /// The engine's owner knows the session now: its first word.
     Opened {
         /// Results of the boot up to this number are stored.
         resume_after: u64,
+        /// What the agent is to do.
+        duties: Box<Duties>,
     },
     /// What the agent is to do from now on, whole.
     Configure(Box<Duties>),
@@ -348,6 +350,11 @@ mod tests {
         "fra-1".parse().unwrap()
     }
 
+    fn stored(through: u64) -> ToSession {
+        let boot = BootId(1);
+        ToSession::Stored { boot, through }
+    }
+
     #[tokio::test]
     async fn a_second_session_ends_the_first_and_gets_the_words() {
         let (bus, _engine) = LocalBus::new();
@@ -361,12 +368,12 @@ mod tests {
         assert!(first.words.recv().await.is_none());
 
         bus.close(&agent(), first.session);
-        let word = ToSession::Opened { resume_after: 3 };
+        let word = stored(3);
         assert!(!bus.tell_this_session(&agent(), first.session, word.clone()));
         assert!(bus.tell_session(&agent(), word));
         assert!(matches!(
             second.words.recv().await,
-            Some(ToSession::Opened { resume_after: 3 })
+            Some(ToSession::Stored { through: 3, .. })
         ));
     }
 
@@ -374,13 +381,12 @@ mod tests {
     async fn a_session_that_does_not_listen_is_cut_off() {
         let (bus, _engine) = LocalBus::new();
         let mut inbox = bus.open(&agent());
-        let word = || ToSession::Opened { resume_after: 0 };
         let taken = (0..SESSION_MAX + 5)
-            .filter(|_| bus.tell_session(&agent(), word()))
+            .filter(|_| bus.tell_session(&agent(), stored(0)))
             .count();
         assert_eq!(taken, SESSION_MAX);
         while inbox.words.recv().await.is_some() {}
-        assert!(!bus.tell_session(&agent(), word()));
+        assert!(!bus.tell_session(&agent(), stored(0)));
     }
 
     #[tokio::test]

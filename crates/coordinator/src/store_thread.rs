@@ -147,14 +147,16 @@ pub(crate) fn spawn(
         .name("quorate-store".into())
         .spawn(move || {
             run(store, inbox);
-            drop(ended.send(()));
+            if ended.send(()).is_err() {
+                tracing::debug!("nobody waits for the store to close");
+            }
         })?;
     let places = Arc::new(Semaphore::new(SHARED_MAX));
     Ok((StoreHandle { jobs, places }, closed))
 }
 
 fn run(mut store: Box<dyn Store>, mut inbox: mpsc::Receiver<Job>) {
-    let mut refused: Option<(Epoch, Arc<StoreError>)> = None;
+    let mut refused = None;
     let mut held = None;
     while let Some(job) = held.take().or_else(|| inbox.blocking_recv()) {
         match job {
@@ -182,37 +184,56 @@ fn gather(first: Commit, inbox: &mut mpsc::Receiver<Job>) -> (Vec<Commit>, Optio
     (group, None)
 }
 
-fn commit(
-    store: &mut dyn Store,
-    group: Vec<Commit>,
-    refused: &mut Option<(Epoch, Arc<StoreError>)>,
-) {
-    let mut writes = Vec::new();
-    let mut waiting = Vec::with_capacity(group.len());
-    for commit in group {
-        if let (Some(epoch), Some((last, error))) = (commit.epoch, refused.as_ref())
-            && epoch <= *last
-        {
-            drop(commit.done.send(Err(Arc::clone(error))));
-            continue;
+/// The last epoch in which a commit failed, and why.
+type Refused = Option<(Epoch, Arc<StoreError>)>;
+
+fn commit(store: &mut dyn Store, mut group: Vec<Commit>, refused: &mut Refused) {
+    group = group
+        .into_iter()
+        .filter_map(|commit| admit(commit, refused))
+        .collect();
+    if group.len() < 2 {
+        for commit in group {
+            let committed = store.commit(&commit.writes).map_err(Arc::new);
+            answer(commit.epoch, commit.done, committed, refused);
         }
-        writes.extend(commit.writes);
-        waiting.push((commit.epoch, commit.done));
-    }
-    if waiting.is_empty() {
         return;
     }
+    let writes: Vec<Write> = group
+        .iter_mut()
+        .flat_map(|commit| std::mem::take(&mut commit.writes))
+        .collect();
     let committed = store.commit(&writes).map_err(Arc::new);
-    if let Err(error) = &committed {
-        let epoch = waiting.iter().filter_map(|(epoch, _)| *epoch).max();
-        if let Some(epoch) = epoch {
-            *refused = Some((epoch, Arc::clone(error)));
+    for commit in group {
+        answer(commit.epoch, commit.done, committed.clone(), refused);
+    }
+}
+
+/// Lets a commit pass unless one before it in its epoch has failed.
+fn admit(commit: Commit, refused: &Refused) -> Option<Commit> {
+    match refused {
+        Some((last, error)) if commit.epoch.is_some_and(|epoch| epoch <= *last) => {
+            // Whoever asked may have gone.
+            drop(commit.done.send(Err(Arc::clone(error))));
+            None
         }
+        _ => Some(commit),
     }
-    for (_, done) in waiting {
-        // Whoever asked may have gone.
-        drop(done.send(committed.clone()));
+}
+
+fn answer(
+    epoch: Option<Epoch>,
+    done: oneshot::Sender<Committed>,
+    committed: Committed,
+    refused: &mut Refused,
+) {
+    if let (Some(epoch), Err(error)) = (epoch, &committed)
+        && refused.as_ref().is_none_or(|(last, _)| *last < epoch)
+    {
+        *refused = Some((epoch, Arc::clone(error)));
     }
+    // Whoever asked may have gone.
+    drop(done.send(committed));
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use quorate_model::{AgentId, Incident, IncidentId, Timestamp};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp, Verdict};
 use quorate_store::{
     AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, Restored,
 };
@@ -46,6 +46,9 @@ impl Store for Gate {
     }
     fn incident(&mut self, _: IncidentId) -> Result<Option<Incident>, StoreError> {
         Ok(None)
+    }
+    fn history(&mut self, _: &CheckId, _: usize) -> Result<Vec<Verdict>, StoreError> {
+        Ok(Vec::new())
     }
     fn deliveries(&mut self, _: IncidentId) -> Result<Vec<DeliveryRecord>, StoreError> {
         Ok(Vec::new())

@@ -1,0 +1,399 @@
+//! The single owner of the engine.
+//!
+//! Whatever happens is told to it; it tells the engine, performs the effects, and keeps the books:
+//! results are acknowledged, verdicts announced and messages sent only when they are durable. It
+//! does not wait for one commit before it applies the next event, so a slow store does not slow the
+//! decision down.
+
+mod effects;
+mod show;
+mod staff;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_model::{
+    CheckId, Fleet, NoticeKind, OperatorNotice, ProbeResult, ProbeSpec, RegionId, Timestamp,
+};
+use quorate_runtime::Clock;
+use quorate_store::{AgentRecord, Restored, StoreError, Write};
+use quorate_verdict::{Engine, Event, Restore};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::assign::{self, Paces, Plan};
+use crate::bus::{Batch, Bus, EngineInbox, ToSession};
+use crate::ledger::{Ack, Ledger, Mark, Marks, Settled};
+use crate::outbox::OutboxHandle;
+use crate::{Mirror, StoreHandle};
+use staff::Crew;
+
+/// How long agents whose results could not be stored are asked to wait.
+const STORE_RETRY: Duration = Duration::from_secs(2);
+
+/// The longest wait at the end for commits that are under way.
+const LAST_COMMITS: Duration = Duration::from_secs(10);
+
+/// What the rest of the coordinator asks of the owner.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Go over to another fleet.
+    Reload {
+        fleet: Arc<Fleet>,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// The ways out of the owner.
+#[derive(Debug, Clone)]
+pub(crate) struct Ways {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) store: StoreHandle,
+    pub(crate) mirror: Mirror,
+    pub(crate) outbox: OutboxHandle,
+    pub(crate) clock: Clock,
+}
+
+/// The owner of the engine.
+pub(crate) struct Owner {
+    engine: Engine,
+    effects: Vec<quorate_verdict::Effect>,
+    fleet: Arc<Fleet>,
+    version: u64,
+    specs: BTreeMap<CheckId, Arc<ProbeSpec>>,
+    crew: Crew,
+    plan: Plan,
+    paces: Paces,
+    regions: BTreeMap<RegionId, quorate_verdict::RegionState>,
+    replan_at: Option<Timestamp>,
+    ledger: Ledger,
+    marks: Marks,
+    failing: bool,
+    bus: Arc<dyn Bus>,
+    mirror: Mirror,
+    outbox: OutboxHandle,
+    clock: Clock,
+}
+
+impl Owner {
+    /// An owner that goes on from where the store says. The mirror is filled when it returns.
+    pub(crate) fn new(
+        ways: Ways,
+        fleet: Arc<Fleet>,
+        restored: Restored,
+        agents: Vec<AgentRecord>,
+    ) -> Self {
+        let mark = |number| Mark {
+            stored: number,
+            queued: number,
+            applied: number,
+        };
+        let marks = restored.watermarks.iter();
+        let mut owner = Self {
+            engine: Engine::new(),
+            effects: Vec::new(),
+            specs: assign::specs(&fleet),
+            fleet,
+            version: 1,
+            crew: Crew::default(),
+            plan: Plan::new(),
+            paces: Paces::new(),
+            regions: BTreeMap::new(),
+            replan_at: None,
+            ledger: Ledger::new(ways.store),
+            marks: marks
+                .map(|(run, number)| (run.clone(), mark(*number)))
+                .collect(),
+            failing: false,
+            bus: ways.bus,
+            mirror: ways.mirror,
+            outbox: ways.outbox,
+            clock: ways.clock,
+        };
+        owner.restore(restored, agents);
+        owner
+    }
+
+    fn restore(&mut self, restored: Restored, agents: Vec<AgentRecord>) {
+        let now = self.clock.now();
+        let fleet = Arc::clone(&self.fleet);
+        self.engine
+            .apply(Event::Configured(fleet), now, &mut self.effects);
+        let known = restored.checks;
+        let last_stored = restored
+            .results
+            .iter()
+            .map(|result| result.received)
+            .chain(known.values().map(|check| check.verdict.ballot.taken))
+            .max();
+        let checks = known
+            .iter()
+            .map(|(id, check)| {
+                let memory = check.memory.clone();
+                let known = (check.verdict.clone(), check.incident.clone(), memory);
+                (id.clone(), known)
+            })
+            .collect();
+        let restore = Restore {
+            checks,
+            results: restored.results,
+            next_round: restored.next_round.max(1),
+            last_stored,
+        };
+        self.engine
+            .apply(Event::Restored(Box::new(restore)), now, &mut self.effects);
+        self.show_fleet(now);
+        self.show_restored(known, agents);
+        self.settle_effects();
+    }
+
+    /// Works until told to stop, then until what is under way is durable.
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: EngineInbox,
+        mut commands: mpsc::Receiver<Command>,
+        stop: CancellationToken,
+    ) {
+        let clock = self.clock;
+        loop {
+            let wake = self.wake_at();
+            let room = self.ledger.has_room();
+            tokio::select! {
+                // Finished work first, then what must not wait behind results.
+                biased;
+                () = stop.cancelled() => break,
+                settled = self.ledger.next(clock) => self.settled(settled),
+                Some(command) = commands.recv() => self.obey(command),
+                Some(word) = inbox.control.recv() => self.hear(word),
+                () = sleep_until(clock, wake) => self.on_time(),
+                Some(batch) = inbox.batches.recv(), if room => self.results(batch),
+            }
+        }
+        self.finish(inbox).await;
+    }
+
+    /// Applies what has arrived and waits for what is under way.
+    async fn finish(mut self, mut inbox: EngineInbox) {
+        while let Ok(word) = inbox.control.try_recv() {
+            self.hear(word);
+        }
+        let clock = self.clock;
+        let last = async {
+            loop {
+                while self.ledger.has_room()
+                    && let Ok(batch) = inbox.batches.try_recv()
+                {
+                    self.results(batch);
+                }
+                // With a store that fails, what is owed stays owed: agents send it again.
+                if self.ledger.is_idle() || self.failing {
+                    return;
+                }
+                let settled = self.ledger.next(clock).await;
+                self.settled(settled);
+            }
+        };
+        if tokio::time::timeout(LAST_COMMITS, last).await.is_err() {
+            tracing::warn!("stopped before the last commits were answered");
+        }
+    }
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        let times = [
+            self.engine.next_deadline(),
+            self.ledger.retry_at(),
+            self.replan_at,
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    fn on_time(&mut self) {
+        let now = self.clock.now();
+        if self.engine.next_deadline().is_some_and(|at| at <= now) {
+            self.engine.apply(Event::Tick, now, &mut self.effects);
+            self.settle_effects();
+        }
+        if self.replan_at.is_some_and(|at| at <= now) {
+            self.replan(now);
+        }
+        self.ledger.retry(now);
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Reload { fleet, done } => {
+                self.reload(fleet);
+                if done.send(()).is_err() {
+                    tracing::debug!("nobody waits for the reload any more");
+                }
+            }
+        }
+    }
+
+    fn reload(&mut self, fleet: Arc<Fleet>) {
+        let now = self.clock.now();
+        self.version += 1;
+        self.specs = assign::specs(&fleet);
+        self.paces
+            .retain(|check, _| fleet.checks.contains_key(check));
+        self.fleet = Arc::clone(&fleet);
+        self.engine
+            .apply(Event::Configured(fleet), now, &mut self.effects);
+        self.show_fleet(now);
+        self.settle_effects();
+        self.plan = assign::plan(&self.fleet, self.crew.staff());
+        self.configure_all();
+    }
+
+    /// Takes in the results of an agent: each once, however often they are sent.
+    fn results(&mut self, batch: Batch) {
+        let now = self.clock.now();
+        let run = (batch.agent.clone(), batch.boot);
+        let mut mark = self.marks.get(&run).copied().unwrap_or_default();
+        let mut fresh = Vec::with_capacity(batch.results.len());
+        let mut gaps = 0_u64;
+        for result in batch.results {
+            let number = result.id.sequence;
+            if number <= mark.queued {
+                continue;
+            }
+            gaps += number - mark.queued - 1;
+            mark.queued = number;
+            if !self.wanted(&result) {
+                tracing::debug!(agent = %batch.agent, check = %result.check, "result of a check that is not the agent's");
+                continue;
+            }
+            if number > mark.applied {
+                mark.applied = number;
+                let event = Event::Result(Box::new(result.clone()));
+                self.engine.apply(event, now, &mut self.effects);
+            }
+            fresh.push(result);
+        }
+        if gaps > 0 {
+            tracing::warn!(agent = %batch.agent, missing = gaps, "results are missing: the agent dropped them, or they were not fit to be kept");
+        }
+        mark.queued = mark.queued.max(batch.through);
+        let ack = Ack {
+            agent: batch.agent,
+            session: batch.session,
+            boot: batch.boot,
+            through: mark.queued,
+        };
+        self.marks.insert(run, mark);
+        let decided = self.perform();
+        let writes = if fresh.is_empty() {
+            Vec::new()
+        } else {
+            vec![Write::Results(fresh)]
+        };
+        self.ledger.record(Some(ack), writes, decided);
+    }
+
+    /// Whether the agent's region is one that probes this check.
+    fn wanted(&self, result: &ProbeResult) -> bool {
+        let check = self.fleet.checks.get(&result.check);
+        check.is_some_and(|check| check.regions.contains(&result.region))
+    }
+
+    /// Performs the effects of an event that brought no results.
+    fn settle_effects(&mut self) {
+        let decided = self.perform();
+        self.show_regions();
+        if !decided.is_empty() {
+            self.ledger.record(None, Vec::new(), decided);
+        }
+    }
+
+    fn settled(&mut self, settled: Settled) {
+        match settled {
+            Settled::Durable {
+                ack,
+                decided,
+                wrote,
+            } => {
+                if let Some(ack) = ack {
+                    self.acknowledge(&ack);
+                }
+                self.announce(decided);
+                if wrote {
+                    self.store_works();
+                }
+            }
+            Settled::Failed { acks, error } => {
+                for ack in acks {
+                    self.refuse(&ack, &error);
+                }
+                self.store_fails(&error);
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, ack: &Ack) {
+        let mark = self.marks.entry((ack.agent.clone(), ack.boot)).or_default();
+        mark.stored = mark.stored.max(ack.through);
+        let word = ToSession::Stored {
+            boot: ack.boot,
+            through: ack.through,
+        };
+        // An agent that is gone hears of it in its next Welcome.
+        self.bus.tell_this_session(&ack.agent, ack.session, word);
+    }
+
+    fn refuse(&mut self, ack: &Ack, error: &StoreError) {
+        if let Some(mark) = self.marks.get_mut(&(ack.agent.clone(), ack.boot)) {
+            mark.queued = mark.stored;
+        }
+        let word = ToSession::NotStored {
+            full: matches!(error, StoreError::Full { .. }),
+            retry_after: STORE_RETRY,
+        };
+        self.bus.tell_this_session(&ack.agent, ack.session, word);
+    }
+
+    /// Tells the operators at once, past the store that fails.
+    fn store_fails(&mut self, error: &Arc<StoreError>) {
+        if std::mem::replace(&mut self.failing, true) {
+            return;
+        }
+        let cause = std::error::Error::source(error.as_ref());
+        let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+        tracing::error!(%error, cause, "the store fails");
+        self.tell_of_store(
+            false,
+            format!(
+                "{error}{cause}; results are not acknowledged and wait at the agents, and changes \
+                 of verdicts are not announced until it works again: make room or repair it"
+            ),
+        );
+    }
+
+    fn store_works(&mut self) {
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("the store works again");
+            let message = "the store works again; agents send what has waited";
+            self.tell_of_store(true, message.to_owned());
+        }
+    }
+
+    fn tell_of_store(&self, resolved: bool, message: String) {
+        self.outbox.tell_operators(OperatorNotice {
+            kind: NoticeKind::StoreFailing,
+            at: self.clock.now(),
+            resolved,
+            region: None,
+            agent: None,
+            check: None,
+            message,
+        });
+    }
+}
+
+/// Returns at `at`; never if there is none.
+pub(crate) async fn sleep_until(clock: Clock, at: Option<Timestamp>) {
+    match at {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

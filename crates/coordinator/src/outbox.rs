@@ -1,0 +1,356 @@
+//! Delivers what has been decided, again and again until it is taken or given up.
+//!
+//! A message is sent only after it is in the store, so that a crash never loses one; a crash
+//! between sending and noting it sends it twice, with the same id. Messages about one incident
+//! reach a receiver in order. Each receiver has its own messages under way, so a slow one delays
+//! nobody else.
+
+mod lanes;
+mod retry;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{SHA256, digest};
+use quorate_model::{Delivery, NoticeKind, OperatorNotice, ReceiverId, Timestamp};
+use quorate_notify::{Message, SendError};
+use quorate_runtime::Clock;
+use quorate_store::{OutboxEntry, Write};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::StoreHandle;
+use crate::receivers::Receivers;
+use lanes::{Item, Lanes};
+use retry::Step;
+
+/// Handovers that may wait. Entries beyond are found in the store later; a direct notice beyond is
+/// lost.
+const HANDOVERS_MAX: usize = 1_024;
+
+/// Deliveries kept in memory; more wait in the store.
+const ENTRIES_MAX: usize = 10_000;
+
+/// The longest that one attempt may take.
+const ATTEMPT_MAX: Duration = Duration::from_secs(15);
+
+/// How long to wait after the store could not be read.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+
+/// How far ahead deliveries are read from the store: beyond the last possible attempt.
+const HORIZON: Duration = Duration::from_secs(80 * 3_600);
+
+#[derive(Debug)]
+enum Handover {
+    /// Committed already.
+    Stored(Vec<OutboxEntry>),
+    /// To the operators, past the store.
+    Direct(OperatorNotice),
+}
+
+/// The way into the outbox. Clones lead to the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct OutboxHandle {
+    handovers: mpsc::Sender<Handover>,
+    missed: Arc<AtomicBool>,
+}
+
+impl OutboxHandle {
+    /// Hands over entries that have just been committed.
+    pub(crate) fn offer(&self, entries: Vec<OutboxEntry>) {
+        if !entries.is_empty() && self.handovers.try_send(Handover::Stored(entries)).is_err() {
+            self.missed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the operators without the store: for when the store itself is the trouble.
+    pub(crate) fn tell_operators(&self, notice: OperatorNotice) {
+        if self.handovers.try_send(Handover::Direct(notice)).is_err() {
+            tracing::error!("an operator notice is lost: the outbox has no room");
+        }
+    }
+}
+
+/// The entries that tell `receivers` of a notice.
+pub(crate) fn notice_entries(
+    receivers: &[ReceiverId],
+    notice: &OperatorNotice,
+) -> Vec<OutboxEntry> {
+    let delivery = Delivery::Operator(notice.clone());
+    let entry = |receiver: &ReceiverId| entry(receiver.clone(), delivery.clone(), notice.at);
+    receivers.iter().map(entry).collect()
+}
+
+/// An entry that is due at once.
+pub(crate) fn entry(receiver: ReceiverId, delivery: Delivery, at: Timestamp) -> OutboxEntry {
+    OutboxEntry {
+        key: delivery.key(&receiver),
+        receiver,
+        delivery,
+        attempts: 0,
+        next_attempt: at,
+    }
+}
+
+/// The id of a message: the same for each attempt, fit for a header.
+fn message_id(key: &str) -> String {
+    let hash = digest(&SHA256, key.as_bytes());
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash.as_ref()[..16]);
+    let hex = format!("{:032x}", u128::from_be_bytes(first));
+    format!("msg_{hex}")
+}
+
+/// What a task of the outbox comes back with.
+enum Done {
+    Sent(Item, Step),
+    Noticed(Vec<Item>),
+}
+
+/// Delivers.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    store: StoreHandle,
+    receivers: Arc<ArcSwap<Receivers>>,
+    clock: Clock,
+    lanes: Lanes,
+    handovers: mpsc::Receiver<Handover>,
+    missed: Arc<AtomicBool>,
+    read_at: Timestamp,
+    work: JoinSet<Done>,
+}
+
+impl Outbox {
+    pub(crate) fn new(
+        store: StoreHandle,
+        receivers: Arc<ArcSwap<Receivers>>,
+        clock: Clock,
+    ) -> (OutboxHandle, Self) {
+        let (sender, handovers) = mpsc::channel(HANDOVERS_MAX);
+        // What was left undone before a restart is in the store.
+        let missed = Arc::new(AtomicBool::new(true));
+        let handle = OutboxHandle {
+            handovers: sender,
+            missed: Arc::clone(&missed),
+        };
+        let outbox = Self {
+            store,
+            receivers,
+            clock,
+            lanes: Lanes::default(),
+            handovers,
+            missed,
+            read_at: Timestamp::EPOCH,
+            work: JoinSet::new(),
+        };
+        (handle, outbox)
+    }
+
+    /// Delivers until told to stop; then what is under way is broken off, to be sent again after
+    /// the next start.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            self.read_store().await;
+            self.send_due();
+            let wake = self.wake_at();
+            let clock = self.clock;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                handover = self.handovers.recv() => match handover {
+                    Some(handover) => self.take(handover),
+                    None => return,
+                },
+                Some(done) = self.work.join_next() => match done {
+                    Ok(done) => self.done(done),
+                    Err(error) => tracing::error!(%error, "a delivery was broken off"),
+                },
+                () = sleep_until(clock, wake) => {}
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        let read = self.must_read().then_some(self.read_at);
+        [read, self.lanes.next_due()].into_iter().flatten().min()
+    }
+
+    fn must_read(&self) -> bool {
+        self.missed.load(Ordering::Relaxed) && self.lanes.len() < ENTRIES_MAX / 2
+    }
+
+    /// Reads what waits in the store, if some of it may not be in memory.
+    ///
+    /// Nothing else happens meanwhile, so no entry can be done with between its being read and its
+    /// being taken in: it would be sent twice.
+    async fn read_store(&mut self) {
+        let now = self.clock.now();
+        if !self.must_read() || now < self.read_at {
+            return;
+        }
+        self.missed.store(false, Ordering::Relaxed);
+        let read = self
+            .store
+            .read(move |store| store.due(now + HORIZON, ENTRIES_MAX))
+            .await;
+        match read {
+            Ok(entries) => {
+                if entries.len() >= ENTRIES_MAX {
+                    self.missed.store(true, Ordering::Relaxed);
+                }
+                self.take(Handover::Stored(entries));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot read what waits to be delivered");
+                self.missed.store(true, Ordering::Relaxed);
+                self.read_at = now + READ_AGAIN;
+            }
+        }
+    }
+
+    fn take(&mut self, handover: Handover) {
+        let (entries, stored) = match handover {
+            Handover::Stored(entries) => (entries, true),
+            Handover::Direct(notice) => {
+                let operators = &self.receivers.load().operators;
+                (notice_entries(operators, &notice), false)
+            }
+        };
+        for entry in entries {
+            if stored && self.lanes.len() >= ENTRIES_MAX {
+                self.missed.store(true, Ordering::Relaxed);
+                continue;
+            }
+            self.lanes.add(Item { entry, stored });
+        }
+    }
+
+    fn send_due(&mut self) {
+        let now = self.clock.now();
+        while let Some(item) = self.lanes.take_due(now) {
+            let receivers = self.receivers.load();
+            let notifier = receivers.notifiers.get(&item.entry.receiver).cloned();
+            let (clock, store) = (self.clock, self.store.clone());
+            self.work.spawn(async move {
+                let sent = match notifier {
+                    Some(notifier) => {
+                        let message = Message {
+                            id: message_id(&item.entry.key),
+                            attempt_at: clock.now(),
+                            delivery: item.entry.delivery.clone(),
+                        };
+                        let attempt = tokio::time::timeout(ATTEMPT_MAX, notifier.send(&message));
+                        attempt.await.unwrap_or_else(|_| Err(retry::too_slow()))
+                    }
+                    None => Err(retry::gone()),
+                };
+                let step = retry::step(&item.entry, &sent, clock.now());
+                note(&store, &item, &step, clock.now()).await;
+                Done::Sent(item, step)
+            });
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Sent(item, step) => {
+                let receiver = item.entry.receiver.clone();
+                report(&item, &step);
+                let change = self.lanes.finish(item, &step);
+                if let Some(failing) = change {
+                    self.tell_of_receiver(&receiver, failing, step.error.as_ref());
+                }
+            }
+            Done::Noticed(items) => items.into_iter().for_each(|item| self.lanes.add(item)),
+        }
+    }
+
+    /// Tells the other operators that a receiver fails, or works again.
+    fn tell_of_receiver(
+        &mut self,
+        receiver: &ReceiverId,
+        failing: bool,
+        error: Option<&SendError>,
+    ) {
+        let others: Vec<ReceiverId> = self
+            .receivers
+            .load()
+            .operators
+            .iter()
+            .filter(|operator| *operator != receiver)
+            .cloned()
+            .collect();
+        let message = if failing {
+            let error = error.map_or("", |error| error.message.as_str());
+            format!(
+                "receiver {receiver} does not take its messages ({error}); check its options and \
+                 the service behind it"
+            )
+        } else {
+            format!("receiver {receiver} takes its messages again")
+        };
+        let notice = OperatorNotice {
+            kind: NoticeKind::NotifierFailing,
+            at: self.clock.now(),
+            resolved: !failing,
+            region: None,
+            agent: None,
+            check: None,
+            message,
+        };
+        let entries = notice_entries(&others, &notice);
+        if entries.is_empty() {
+            return;
+        }
+        let store = self.store.clone();
+        self.work.spawn(async move {
+            let written = store.commit(vec![Write::Deliveries(entries.clone())]).await;
+            let stored = written.is_ok();
+            let items = entries.into_iter().map(|entry| Item { entry, stored });
+            Done::Noticed(items.collect())
+        });
+    }
+}
+
+async fn sleep_until(clock: Clock, at: Option<Timestamp>) {
+    match at {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes down what became of an attempt.
+async fn note(store: &StoreHandle, item: &Item, step: &Step, at: Timestamp) {
+    if !item.stored {
+        return;
+    }
+    let write = Write::Attempted {
+        key: item.entry.key.clone(),
+        at,
+        state: step.state,
+        error: step.error.as_ref().map(|error| error.message.clone()),
+        next_attempt: step.next_attempt,
+    };
+    if let Err(error) = store.commit(vec![write]).await {
+        tracing::warn!(%error, "cannot note an attempt; after a restart it is made again");
+    }
+}
+
+fn report(item: &Item, step: &Step) {
+    let (receiver, attempts) = (&item.entry.receiver, item.entry.attempts + 1);
+    let event = item.entry.delivery.event_type();
+    match (&step.error, step.next_attempt) {
+        (None, _) => tracing::info!(%receiver, event, attempts, "delivered"),
+        (Some(error), Some(next)) => {
+            tracing::warn!(%receiver, event, attempts, %error, %next, "delivery failed");
+        }
+        (Some(error), None) => {
+            tracing::error!(%receiver, event, attempts, %error, "delivery given up");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

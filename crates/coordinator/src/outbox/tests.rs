@@ -1,0 +1,168 @@
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use quorate_notify::{Notifier, Retry};
+use tokio::sync::{Mutex, Semaphore};
+
+use super::*;
+
+/// A receiver that notes what it is sent and answers as it is told.
+#[derive(Debug)]
+struct Fake {
+    taken: mpsc::Sender<(String, Message)>,
+    name: &'static str,
+    room: Arc<Semaphore>,
+    answers: Mutex<Vec<Retry>>,
+}
+
+impl Notifier for Fake {
+    fn send<'a>(
+        &'a self,
+        message: &'a Message,
+    ) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>> {
+        Box::pin(async move {
+            let _room = self.room.acquire().await.unwrap();
+            if let Some(retry) = self.answers.lock().await.pop() {
+                return Err(SendError {
+                    message: "refused".into(),
+                    retry,
+                });
+            }
+            let note = (self.name.to_owned(), message.clone());
+            self.taken.send(note).await.unwrap();
+            Ok(())
+        })
+    }
+}
+
+struct Bench {
+    outbox: OutboxHandle,
+    store: StoreHandle,
+    taken: mpsc::Receiver<(String, Message)>,
+    rooms: BTreeMap<&'static str, Arc<Semaphore>>,
+    clock: Clock,
+    tasks: quorate_runtime::Tasks,
+}
+
+/// An outbox with the receivers `a` and `b`, both operators; `a` first answers `answers`, from the
+/// last to the first.
+fn bench(answers: Vec<Retry>) -> Bench {
+    let store = quorate_store::open("memory:").unwrap();
+    let (store, _closed) = crate::store_thread::spawn(store).unwrap();
+    let (sender, taken) = mpsc::channel(100);
+    let mut rooms = BTreeMap::new();
+    let mut notifiers: BTreeMap<ReceiverId, Arc<dyn Notifier>> = BTreeMap::new();
+    for (name, answers) in [("a", answers), ("b", Vec::new())] {
+        let room = Arc::new(Semaphore::new(100));
+        rooms.insert(name, Arc::clone(&room));
+        let fake = Fake {
+            taken: sender.clone(),
+            name,
+            room,
+            answers: Mutex::new(answers),
+        };
+        notifiers.insert(name.parse().unwrap(), Arc::new(fake));
+    }
+    let operators = notifiers.keys().cloned().collect();
+    let receivers = Arc::new(ArcSwap::from_pointee(Receivers {
+        notifiers,
+        operators,
+    }));
+    let clock = Clock::start();
+    let tasks = quorate_runtime::Tasks::new();
+    let (outbox, runner) = Outbox::new(store.clone(), receivers, clock);
+    tasks.spawn("outbox", runner.run(tasks.token()));
+    Bench {
+        outbox,
+        store,
+        taken,
+        rooms,
+        clock,
+        tasks,
+    }
+}
+
+impl Bench {
+    async fn commit(&self, receiver: &str, text: &str) {
+        let notice = self.notice(text);
+        let entries = notice_entries(&[receiver.parse().unwrap()], &notice);
+        let write = Write::Deliveries(entries.clone());
+        self.store.commit(vec![write]).await.unwrap();
+        self.outbox.offer(entries);
+    }
+
+    fn notice(&self, text: &str) -> OperatorNotice {
+        OperatorNotice {
+            kind: NoticeKind::AgentLost,
+            at: self.clock.now(),
+            resolved: false,
+            region: None,
+            agent: Some(text.parse().unwrap()),
+            check: None,
+            message: text.into(),
+        }
+    }
+
+    async fn next(&mut self) -> (String, String) {
+        let (name, message) = self.taken.recv().await.unwrap();
+        match message.delivery {
+            Delivery::Operator(notice) => (name, notice.message),
+            Delivery::Alert(alert) => panic!("{alert:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_receiver_delays_nobody_else() {
+    let mut bench = bench(Vec::new());
+    bench.rooms["a"].forget_permits(100);
+    for number in 0..20 {
+        bench.commit("a", &format!("a{number}")).await;
+    }
+    bench.commit("b", "quick").await;
+    assert_eq!(bench.next().await, ("b".into(), "quick".into()));
+    bench.rooms["a"].add_permits(100);
+    for _ in 0..20 {
+        assert_eq!(bench.next().await.0, "a");
+    }
+    bench.tasks.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_message_is_sent_again_with_the_same_id() {
+    let mut bench = bench(vec![Retry::BackOff]);
+    let start = bench.clock.now();
+    bench.commit("a", "again").await;
+    let (_, message) = bench.taken.recv().await.unwrap();
+    assert!(bench.clock.now() - start >= Duration::from_secs(4));
+    assert!(message.id.starts_with("msg_") && message.id.len() == 36);
+    bench.tasks.stop();
+}
+
+#[tokio::test]
+async fn operators_hear_once_of_a_receiver_that_fails_and_once_when_it_works() {
+    let mut bench = bench(vec![Retry::Never]);
+    bench.commit("a", "one").await;
+    let (name, text) = bench.next().await;
+    assert_eq!(name, "b");
+    assert!(text.contains("receiver a does not take"), "{text}");
+    bench.commit("a", "two").await;
+    assert_eq!(bench.next().await.1, "two");
+    let (name, text) = bench.next().await;
+    assert_eq!(name, "b");
+    assert!(text.contains("takes its messages again"), "{text}");
+    bench.tasks.stop();
+}
+
+#[tokio::test]
+async fn a_direct_notice_needs_no_store() {
+    let mut bench = bench(Vec::new());
+    bench.outbox.tell_operators(bench.notice("direct"));
+    let mut names = [bench.next().await.0, bench.next().await.0];
+    names.sort();
+    assert_eq!(names, ["a", "b"]);
+    let due = bench.store.read(|store| store.next_due()).await.unwrap();
+    assert_eq!(due, None);
+    bench.tasks.stop();
+}
