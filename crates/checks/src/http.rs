@@ -7,11 +7,13 @@ mod options;
 mod redirect;
 
 use std::pin::Pin;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, response};
 use quorate_model::{HttpHop, Observation, OptionProblem, Phase};
+use schemars::Schema;
 use serde_json::Value;
 use url::Url;
 
@@ -29,6 +31,9 @@ use crate::{Policy, ProbeContext};
 /// What probes call themselves.
 const USER_AGENT: &str = concat!("Quorate/", env!("CARGO_PKG_VERSION"));
 
+/// The schema of the options.
+static SCHEMA: LazyLock<Schema> = LazyLock::new(schema_of::<HttpOptions>);
+
 /// The row of the registry.
 pub(super) const KIND: Http = Http;
 
@@ -42,7 +47,7 @@ impl CheckKind for Http {
     }
 
     fn parse(&self, options: &Value) -> Result<Box<dyn Probe>, Vec<OptionProblem>> {
-        let (read, mut problems) = read::<HttpOptions>(options);
+        let (read, mut problems) = read::<HttpOptions>(&SCHEMA, options);
         let probe = read.and_then(|read| read.plan(&mut problems));
         match probe {
             Some(probe) if problems.is_empty() => Ok(Box::new(probe)),
@@ -50,8 +55,8 @@ impl CheckKind for Http {
         }
     }
 
-    fn schema(&self) -> schemars::Schema {
-        schema_of::<HttpOptions>()
+    fn schema(&self) -> Schema {
+        SCHEMA.clone()
     }
 }
 

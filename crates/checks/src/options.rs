@@ -1,8 +1,8 @@
 //! Reading option documents: strictly, and reporting everything that is wrong at once.
 //!
-//! serde stops at the first error and does not say where it is. So when serde is not content, the
-//! document is compared with the JSON Schema of the same type, and what does not fit is reported
-//! with its path and taken out, so that the rest can be validated in the same run.
+//! serde stops at the first error, does not say where it is, and takes a list for a map. So the
+//! document is first compared with the JSON Schema of the same type, and what does not fit is
+//! reported with its path and taken out, so that the rest can be validated in the same run.
 
 use std::str::FromStr;
 
@@ -27,29 +27,28 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
     schema
 }
 
-/// Reads options, and says what is wrong with their shape. Values are left to the caller, who
-/// gets whatever could be read.
-pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
+/// Reads options that should fit `schema`, the schema of `T`, and says what is wrong with their
+/// shape. Values are left to the caller, who gets whatever could be read.
+pub(crate) fn read<T: DeserializeOwned>(
+    schema: &Schema,
     options: &Value,
 ) -> (Option<T>, Vec<OptionProblem>) {
     let mut options = options.clone();
     make_integral(&mut options);
-    match T::deserialize(&options) {
-        Ok(read) => (Some(read), Vec::new()),
-        Err(error) => {
-            let mut problems = Vec::new();
-            compare(
-                schema_of::<T>().as_value(),
-                &mut options,
-                &mut Vec::new(),
-                &mut problems,
-            );
-            if problems.is_empty() {
-                problems.push(OptionProblem::at(&[], error.to_string()));
-            }
-            (T::deserialize(&options).ok(), problems)
-        }
+    let mut problems = Vec::new();
+    compare(
+        schema.as_value(),
+        &mut options,
+        &mut Vec::new(),
+        &mut problems,
+    );
+    let read = T::deserialize(&options);
+    if let Err(error) = &read
+        && problems.is_empty()
+    {
+        problems.push(OptionProblem::at(&[], error.to_string()));
     }
+    (read.ok(), problems)
 }
 
 /// Turns `200.0` into `200`: on the wire every number is a floating-point one.
@@ -78,8 +77,22 @@ fn compare(
     problems: &mut Vec<OptionProblem>,
 ) -> bool {
     let Some(branch) = branches(schema).into_iter().find(|one| fits(one, value)) else {
-        let wanted: Vec<_> = branches(schema).into_iter().map(wanted).collect();
-        let message = format!("expected {}, found {}", wanted.join(" or "), found(value));
+        let wanted: Vec<_> = branches(schema)
+            .into_iter()
+            .map(wanted)
+            .filter(|words| !words.is_empty())
+            .collect();
+        let quotable = value.is_boolean() || value.is_number();
+        let hint = if quotable && wanted.iter().any(|words| words == "text") {
+            " (put it in quotes)"
+        } else {
+            ""
+        };
+        let message = format!(
+            "expected {}, found {}{hint}",
+            wanted.join(" or "),
+            found(value)
+        );
         let path = path.clone();
         problems.push(OptionProblem { path, message });
         return false;
@@ -218,7 +231,7 @@ fn wanted(schema: &Value) -> String {
 fn found(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
-        Value::Bool(_) | Value::Number(_) => format!("{value}, which is not quoted"),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::String(text) => format!("{text:?}"),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a map".to_owned(),

@@ -190,15 +190,14 @@ mod tests {
             .iter()
             .map(|text| StatusRange::parse(text).unwrap())
             .collect();
-        judge(code, &expected, |name| name == sent).map_or_else(
-            |stop| match stop.outcome {
-                Outcome::Blocked {
-                    reason: BlockReason::RateLimit,
-                } => "rate",
-                other => other.word(),
-            },
-            |()| "ok",
-        )
+        let rate_limit = Outcome::Blocked {
+            reason: BlockReason::RateLimit,
+        };
+        match judge(code, &expected, |name| name == sent) {
+            Ok(()) => "ok",
+            Err(stop) if stop.outcome == rate_limit => "rate",
+            Err(stop) => stop.outcome.word(),
+        }
     }
 
     #[test]

@@ -3,11 +3,12 @@
 mod escape;
 
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use quorate_model::{Observation, OptionProblem, Phase, Reason};
 use regex::Regex;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -27,6 +28,9 @@ const SEND_BYTES_MAX: usize = 4 * 1024;
 /// The longest text of a target in a message, in bytes.
 const SHOWN_BYTES_MAX: usize = 100;
 
+/// The schema of the options.
+static SCHEMA: LazyLock<Schema> = LazyLock::new(schema_of::<TcpOptions>);
+
 /// The row of the registry.
 pub(super) const KIND: Tcp = Tcp;
 
@@ -39,7 +43,6 @@ pub(super) struct Tcp;
 #[serde(deny_unknown_fields)]
 struct TcpOptions {
     /// What to connect to: `host:port`, with an IPv6 address in brackets.
-    #[serde(default)]
     #[schemars(required)]
     address: Option<String>,
     /// Whether to shake hands over TLS, or how.
@@ -95,7 +98,7 @@ impl CheckKind for Tcp {
     }
 
     fn parse(&self, options: &Value) -> Result<Box<dyn Probe>, Vec<OptionProblem>> {
-        let (read, mut problems) = read::<TcpOptions>(options);
+        let (read, mut problems) = read::<TcpOptions>(&SCHEMA, options);
         let probe = read.and_then(|read| read.plan(&mut problems));
         match probe {
             Some(probe) if problems.is_empty() => Ok(Box::new(probe)),
@@ -103,8 +106,8 @@ impl CheckKind for Tcp {
         }
     }
 
-    fn schema(&self) -> schemars::Schema {
-        schema_of::<TcpOptions>()
+    fn schema(&self) -> Schema {
+        SCHEMA.clone()
     }
 }
 

@@ -253,7 +253,11 @@ fn certificate_told(
             format!("certificate is not for {}", name.to_str()),
         ),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let names = cut(presented.join(", "), 200);
+            // They come as `DnsName("a.example")` and the like.
+            let names = presented
+                .iter()
+                .map(|name| name.split('"').nth(1).unwrap_or(name));
+            let names = cut(names.collect::<Vec<_>>().join(", "), 200);
             let message = format!("certificate is for {names}, not for {}", name.to_str());
             (Reason::CertHostMismatch, message)
         }

@@ -34,7 +34,6 @@ const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 pub(super) struct HttpOptions {
     /// The URL to ask for, http or https. A user and a password in it are sent as basic
     /// authentication and never shown.
-    #[serde(default)]
     #[schemars(required)]
     url: Option<String>,
     /// The request method, in upper case. The agent's policy has the last word.
