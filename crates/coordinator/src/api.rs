@@ -13,6 +13,8 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use auth::new_token;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
