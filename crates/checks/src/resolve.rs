@@ -106,6 +106,11 @@ impl Resolver {
             }
             Err(error) => return Err(error),
         };
+        Self::with(&config, &options)
+    }
+
+    /// With these name servers.
+    fn with(config: &ResolverConfig, options: &ResolverOpts) -> Result<Self, NetError> {
         let build = |strategy| {
             let mut options = options.clone();
             options.cache_size = 0;
@@ -161,15 +166,22 @@ fn no_address(name: &str, family: IpFamily) -> Stop {
 /// Tells a name that does not exist from one without such an address, and both from a resolver
 /// that fails.
 fn failed(name: &str, family: IpFamily, error: &NetError) -> Stop {
-    if let NetError::Dns(DnsError::NoRecordsFound(nothing)) = error {
-        if nothing.response_code == ResponseCode::NXDomain {
-            let message = format!("{name} does not exist (NXDOMAIN)");
-            return Stop::fail(Phase::Dns, Reason::NameNotFound, message);
-        }
-        if nothing.response_code == ResponseCode::NoError {
-            return no_address(name, family);
-        }
-        let message = format!("the resolver answered {} for {name}", nothing.response_code);
+    let code = if let NetError::Dns(DnsError::NoRecordsFound(nothing)) = error {
+        Some(nothing.response_code)
+    } else if let NetError::Dns(DnsError::ResponseCode(code)) = error {
+        Some(*code)
+    } else {
+        None
+    };
+    if code == Some(ResponseCode::NXDomain) {
+        let message = format!("{name} does not exist (NXDOMAIN)");
+        return Stop::fail(Phase::Dns, Reason::NameNotFound, message);
+    }
+    if code == Some(ResponseCode::NoError) {
+        return no_address(name, family);
+    }
+    if let Some(code) = code {
+        let message = format!("the resolver answered {code} for {name}");
         return Stop::fail(Phase::Dns, Reason::DnsFailed, message);
     }
     Stop::fail(
@@ -178,3 +190,6 @@ fn failed(name: &str, family: IpFamily, error: &NetError) -> Stop {
         format!("cannot resolve {name}: {error}"),
     )
 }
+
+#[cfg(test)]
+mod tests;

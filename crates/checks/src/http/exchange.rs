@@ -104,6 +104,9 @@ pub(super) async fn ask(
         .await
         .map_err(|error| broken(trace.watch.reached(), &error))?;
     trace.watch.answer_begun(Phase::Transfer);
+    if answer.headers().len() > HEADERS_MAX {
+        return Err(too_large(Phase::Ttfb));
+    }
     trace.evidence.protocol = Some(format!("{:?}", answer.version()))
         .map(|version| if http2 { "HTTP/2".to_owned() } else { version });
     Ok((answer, live))
@@ -153,12 +156,16 @@ fn request(ask: &Ask, http2: bool) -> Result<Request<Full<Bytes>>, Stop> {
     Ok(request)
 }
 
+fn too_large(reached: Phase) -> Stop {
+    let message =
+        format!("the answer's head is over {HEADERS_MAX} headers or {HEAD_BYTES_MAX} bytes");
+    Stop::fail(reached, Reason::Protocol, message)
+}
+
 /// The sentence and reason for an exchange that broke off before its answer.
 fn broken(reached: Phase, error: &hyper::Error) -> Stop {
     if error.is_parse_too_large() {
-        let message =
-            format!("the answer's head is over {HEADERS_MAX} headers or {HEAD_BYTES_MAX} bytes");
-        return Stop::fail(reached, Reason::Protocol, message);
+        return too_large(reached);
     }
     let cause = std::error::Error::source(error);
     let closed = error.is_incomplete_message() || error.is_canceled() || error.is_closed();

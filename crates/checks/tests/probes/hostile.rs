@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::server::{self, hold, read_head};
 use super::{assert_fails, assert_ok, context, loopback, probe, probe_in};
 
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(800);
 const TOLERANCE: Duration = Duration::from_millis(250);
 
 /// Runs a probe with little time, which must end in time.
@@ -44,7 +44,7 @@ async fn a_server_that_never_answers() {
         &seen,
         Phase::Ttfb,
         Reason::Timeout,
-        "no answer within 300ms to the request",
+        "no answer within 800ms to the request",
     );
     let seen = short("http", json!({"url": server.https("/")})).await;
     assert_fails(&seen, Phase::Tls, Reason::Timeout, "in the TLS handshake");
@@ -185,6 +185,27 @@ async fn answers_that_are_not_http() {
         Reason::TlsHandshake,
         "the answer is not TLS",
     );
+}
+
+#[tokio::test]
+async fn too_many_headers_over_http_2() {
+    for (count, fine) in [(90, true), (200, false)] {
+        let server = server::http(move |_, _| {
+            let mut answer = server::reply(200, &[], "");
+            for number in 0..count {
+                let name = http::HeaderName::try_from(format!("x-{number}")).expect("a name");
+                answer.headers_mut().insert(name, number.into());
+            }
+            answer
+        })
+        .await;
+        let seen = probe("http", json!({"url": server.url("/"), "http_version": 2})).await;
+        if fine {
+            assert_ok(&seen);
+        } else {
+            assert_fails(&seen, Phase::Ttfb, Reason::Protocol, "100 headers");
+        }
+    }
 }
 
 #[tokio::test]
