@@ -24,12 +24,15 @@ fn number(count: usize) -> u32 {
 
 impl Votes<'_> {
     /// Failing, live and configured regions as a verdict of `state` shows them: under `partial`
-    /// without a failure these are the regions kept from an answer, under `up` none.
+    /// or `degraded` without a failure these are the regions kept from an answer or slow, under `up`
+    /// none.
     pub(crate) fn scope(&self, state: State) -> Scope {
         let tally = &self.count.tally;
         let failing = match state {
             State::Up => 0,
-            State::Partial | State::Degraded if tally.failing == 0 => self.count.blocked,
+            State::Partial | State::Degraded if tally.failing == 0 => {
+                self.count.blocked + self.count.slow
+            }
             State::Partial | State::Degraded | State::Down | State::Unknown => tally.failing,
         };
         Scope {

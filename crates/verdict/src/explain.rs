@@ -32,23 +32,23 @@ fn line(entry: &BallotEntry) -> String {
     let (Some(outcome), Some(agent)) = (entry.outcome, &entry.agent) else {
         return format!("{}: no vote ({})", entry.region, reason(entry.counted));
     };
-    let mut text = format!("{}: {outcome}, seen by {agent}", entry.region);
+    let mut parts = vec![format!("{}: {outcome}, seen by {agent}", entry.region)];
     if let Some(age) = entry.age {
-        text += &format!(" {} before", HumanDuration(tenths(age)));
+        parts.push(format!(" {} before", HumanDuration(tenths(age))));
     }
     if let Some(address) = entry.address {
-        text += &format!(" at {address}");
+        parts.push(format!(" at {address}"));
     }
     if entry.failed_in_a_row >= u32::from(OWN_FAILURES) {
-        text += &format!(", {} in a row", entry.failed_in_a_row);
+        parts.push(format!(", {} in a row", entry.failed_in_a_row));
     }
     if entry.counted != Counted::Yes {
-        text += &format!("; not counted ({})", reason(entry.counted));
+        parts.push(format!("; not counted ({})", reason(entry.counted)));
     }
     if !entry.message.is_empty() {
-        text += &format!(": {}", entry.message.escape_debug());
+        parts.push(format!(": {}", entry.message.escape_debug()));
     }
-    text
+    parts.concat()
 }
 
 /// Cut to tenths of a second: nobody reads microseconds.

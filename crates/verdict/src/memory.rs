@@ -30,6 +30,8 @@ pub(crate) struct Memory {
     pub(crate) first_failure: Option<Timestamp>,
     /// Start of the last success anywhere before that.
     pub(crate) last_success: Option<Timestamp>,
+    /// Whether all that were left decided, and the full quorum has not agreed since.
+    pub(crate) is_reduced: bool,
     pub(crate) recovery: Option<Recovery>,
     /// No success that started before this belongs to a recovery.
     pub(crate) relapse: Option<Timestamp>,
@@ -52,6 +54,7 @@ impl Default for Memory {
             latched: State::Unknown,
             first_failure: None,
             last_success: None,
+            is_reduced: false,
             recovery: None,
             relapse: None,
             reopens: Vec::new(),

@@ -150,7 +150,7 @@ impl AgentVote {
         Self {
             agent,
             base: Run::default(),
-            recent: Vec::new(),
+            recent: Vec::with_capacity(RECENT_MAX),
             run: Run::default(),
             fresh_until: Timestamp::from_micros(i64::MIN),
             outcome: Outcome::Inconclusive {
@@ -193,9 +193,11 @@ impl AgentVote {
             return false;
         }
         let is_last = place == self.recent.len();
-        self.recent.insert(place, seen);
-        if self.recent.len() > RECENT_MAX {
+        if self.recent.len() == RECENT_MAX {
             self.base = self.base.with(self.recent.remove(0));
+            self.recent.insert(place - 1, seen);
+        } else {
+            self.recent.insert(place, seen);
         }
         self.run = self
             .recent

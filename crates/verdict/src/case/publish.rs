@@ -29,7 +29,7 @@ impl Case {
         } else {
             self.memory.latched
         };
-        let flags = self.flags(ctx, count, state);
+        let flags = self.flags(ctx, state);
         let votes = Votes {
             groups: &self.groups,
             count,
@@ -88,14 +88,11 @@ impl Case {
         self.verdict = Some(verdict);
     }
 
-    fn flags(&self, ctx: &Context<'_>, count: &Count, state: State) -> BTreeSet<Flag> {
+    fn flags(&self, ctx: &Context<'_>, state: State) -> BTreeSet<Flag> {
         let is_open = incident::is_open(self.incident.as_ref());
-        let reduced = count
-            .needed
-            .is_some_and(|needed| needed < count.tally.quorum);
         let is_down = state == State::Down;
         [
-            (Flag::ReducedQuorum, is_down && reduced),
+            (Flag::ReducedQuorum, is_down && self.memory.is_reduced),
             (
                 Flag::Flapping,
                 (is_open || is_down) && self.memory.is_flapping(ctx.policy(), ctx.now),

@@ -6,7 +6,7 @@ use super::{Case, Context};
 use crate::count::Count;
 use crate::incident::{self, Filing};
 use crate::memory::Recovery;
-use crate::quorum::Ruling;
+use crate::quorum::{Ground, Ruling};
 use crate::{Effect, recovery};
 
 impl Case {
@@ -49,6 +49,7 @@ impl Case {
         if self.memory.latched == State::Down {
             self.recover(ctx, count, effects)
         } else if count.ruling == Ruling::Down {
+            self.memory.is_reduced = count.ground == Ground::AllThatAreLeft;
             self.fall(ctx, effects)
         } else if self.episode.is_some() {
             None
@@ -84,6 +85,7 @@ impl Case {
         count: &Count,
         effects: &mut Vec<Effect>,
     ) -> Option<Filing> {
+        self.memory.is_reduced &= count.tally.failing < count.tally.quorum;
         recovery::follow(&mut self.memory, count, ctx.policy(), ctx.now);
         let want = count.condition().unwrap_or(State::Down);
         let time = self.memory.recovery_time(ctx.policy(), ctx.now);

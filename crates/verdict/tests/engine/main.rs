@@ -1,0 +1,11 @@
+//! The engine on a virtual clock: a fleet of agents that probe by schedule, answer confirmations
+//! and fail as told, and what people then hear.
+
+#![expect(clippy::expect_used, reason = "a test says what it expects")]
+
+mod fleet;
+mod outage;
+mod properties;
+mod restart;
+mod stage;
+mod votes;

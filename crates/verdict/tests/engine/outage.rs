@@ -1,0 +1,299 @@
+//! The target breaks, in one way or another.
+
+use std::time::Duration;
+
+use quorate_model::{AlertKind, BlockReason, Outcome, PartialPolicy, Quorum, State};
+
+use crate::stage::{OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
+
+const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
+
+#[test]
+fn an_error_everywhere_pages_once_and_resolves_once() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 420, "all", STATUS)]);
+    stage.run(secs(300));
+    assert_eq!(stage.says(), "down 5/5 target.http");
+    stage.run(secs(900));
+    let pages = stage.alerts(AlertKind::Page);
+    assert_eq!(pages.len(), 1);
+    assert!(pages[0] < secs(120 + 13), "{pages:?}");
+    let resolved = stage.alerts(AlertKind::Resolved);
+    assert_eq!(resolved.len(), 1);
+    assert!(
+        resolved[0] > secs(450) && resolved[0] < secs(465),
+        "{resolved:?}"
+    );
+    assert_eq!(stage.says(), "up 0/5 none");
+    assert_eq!(stage.incidents().len(), 1);
+}
+
+#[test]
+fn a_black_hole_pages_one_timeout_after_the_suspicion() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 420, "all", TIMEOUT)]);
+    stage.run(secs(240));
+    let asked = stage.log.iter().find_map(|(at, effect)| {
+        matches!(effect, quorate_verdict::Effect::Confirm(_)).then_some(*at)
+    });
+    let pages = stage.alerts(AlertKind::Page);
+    assert_eq!(pages.len(), 1);
+    let delay = pages[0].saturating_sub(asked.expect("a confirmation"));
+    assert!(delay < secs(10) + Duration::from_millis(200), "{delay:?}");
+    assert!(
+        pages[0] <= secs(120) + Duration::from_millis(24_400),
+        "{pages:?}"
+    );
+    assert_eq!(stage.says(), "down 5/5 target.network");
+    let (_, down) = stage
+        .transitions()
+        .find(|(_, t)| t.verdict.state == State::Down)
+        .expect("a page");
+    let incident = down.incident.as_ref().expect("an incident");
+    assert!(incident.last_success.expect("was up") < incident.first_failure);
+}
+
+#[test]
+fn one_transient_failure_changes_nothing_that_anybody_sees() {
+    let blip = fault(
+        120,
+        131,
+        "c",
+        What::Sees(REFUSED, Duration::from_millis(20)),
+    );
+    let mut stage = Stage::with(shop(), &FIVE, vec![blip.clone()]);
+    // Whichever probe of c falls into the fault must be refuted by its retry.
+    stage.run(secs(119));
+    let before = stage.transitions().count();
+    let now = stage.now;
+    let mut failed = stage.result(2, None, REFUSED, secs(0));
+    failed.started = now;
+    stage.faults.clear();
+    stage.apply(quorate_verdict::Event::Result(Box::new(failed)));
+    assert_eq!(stage.rounds(), 1);
+    stage.run(secs(600));
+    assert_eq!(stage.transitions().count(), before);
+    assert_eq!(stage.rounds(), 1);
+    assert_eq!(stage.says(), "up 0/5 none");
+}
+
+#[test]
+fn a_broken_path_is_partial_and_a_notice_after_five_minutes() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 840, "a", TIMEOUT)]);
+    stage.run(secs(600));
+    assert_eq!(stage.says(), "partial 1/5 path");
+    let notices = stage.alerts(AlertKind::Notice);
+    assert_eq!(notices.len(), 1);
+    assert!(
+        notices[0] >= secs(420) && notices[0] < secs(510),
+        "{notices:?}"
+    );
+    assert_eq!(
+        stage.rounds(),
+        1,
+        "a region known to fail asks nobody again"
+    );
+    stage.run(secs(1200));
+    assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Resolved]);
+    assert_eq!(stage.says(), "up 0/5 none");
+}
+
+#[test]
+fn a_short_partial_tells_nobody() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 300, "a b", REFUSED)]);
+    stage.run(secs(240));
+    assert_eq!(stage.says(), "partial 2/5 path.provider");
+    stage.run(secs(600));
+    assert_eq!(stage.said(), []);
+    assert_eq!(stage.says(), "up 0/5 none");
+    assert!(stage.incidents().is_empty());
+}
+
+#[test]
+fn nobody_is_told_of_a_partial_that_is_to_be_ignored() {
+    let partial = PartialPolicy {
+        notify: false,
+        ..PartialPolicy::default()
+    };
+    let check = quorate_model::Check { partial, ..shop() };
+    let mut stage = Stage::with(check, &FIVE, vec![sees(120, 1_000, "a", REFUSED)]);
+    stage.run(secs(900));
+    assert_eq!(stage.says(), "partial 1/5 path");
+    assert_eq!(stage.said(), []);
+}
+
+#[test]
+fn a_notice_becomes_a_page_of_the_same_incident() {
+    let faults = vec![sees(600, 900, "all", REFUSED), sees(120, 900, "a", REFUSED)];
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(1_200));
+    assert_eq!(
+        stage.said(),
+        [AlertKind::Notice, AlertKind::Page, AlertKind::Resolved]
+    );
+    assert_eq!(stage.incidents().len(), 1);
+}
+
+#[test]
+fn part_of_the_fleet_recovers_and_the_incident_stays_open() {
+    let faults = vec![sees(120, 300, "all", REFUSED), sees(120, 600, "a", REFUSED)];
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(500));
+    assert_eq!(stage.says(), "partial 1/5 path");
+    assert_eq!(stage.said(), [AlertKind::Page]);
+    stage.run(secs(900));
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+    assert_eq!(stage.says(), "up 0/5 none");
+}
+
+#[test]
+fn a_failure_during_the_recovery_starts_it_again() {
+    let faults = vec![
+        sees(120, 300, "all", REFUSED),
+        sees(322, 328, "all", REFUSED),
+    ];
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(320));
+    assert_eq!(stage.verdict().state, State::Down);
+    stage.run(secs(900));
+    let resolved = stage.alerts(AlertKind::Resolved);
+    assert_eq!(resolved.len(), 1);
+    assert!(
+        resolved[0] > secs(328 + 55),
+        "R has doubled and begun again: {resolved:?}"
+    );
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+}
+
+#[test]
+fn a_second_outage_soon_after_is_the_same_incident() {
+    let faults = vec![
+        sees(120, 300, "all", REFUSED),
+        sees(500, 700, "all", REFUSED),
+    ];
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(1_200));
+    let twice = [AlertKind::Page, AlertKind::Resolved];
+    assert_eq!(stage.said(), twice.repeat(2));
+    assert_eq!(stage.incidents().len(), 1);
+    let (_, last) = stage
+        .transitions()
+        .filter(|(_, t)| t.incident.is_some())
+        .last()
+        .expect("one");
+    assert_eq!(last.incident.as_ref().expect("one").reopened, 1);
+}
+
+#[test]
+fn a_second_outage_much_later_is_another_incident() {
+    let faults = vec![
+        sees(120, 300, "all", REFUSED),
+        sees(2_500, 2_700, "all", REFUSED),
+    ];
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(3_000));
+    assert_eq!(stage.incidents().len(), 2);
+}
+
+#[test]
+fn what_flaps_is_told_in_digests() {
+    let faults = (0..60)
+        .map(|n| sees(120 + n * 120, 180 + n * 120, "all", REFUSED))
+        .collect();
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(7_200));
+    assert!(stage.says().contains("flapping"), "{}", stage.says());
+    assert_eq!(stage.incidents().len(), 1);
+    assert!(
+        stage.alerts(AlertKind::Page).len() <= 3,
+        "{:?}",
+        stage.said()
+    );
+    stage.run(secs(12_000));
+    assert_eq!(stage.says(), "up 0/5 none");
+    assert_eq!(stage.said().last(), Some(&AlertKind::Resolved));
+    assert!(stage.said().len() <= 10, "{:?}", stage.said());
+}
+
+#[test]
+fn the_quorum_is_what_the_user_writes() {
+    for (quorum, who, is_down) in [
+        (Quorum::Any, "a", true),
+        (Quorum::Count(2), "a", false),
+        (Quorum::Count(2), "a c", true),
+        (Quorum::Majority, "a c", false),
+        (Quorum::Majority, "a c d", true),
+        (Quorum::All, "a b c d", false),
+        (Quorum::All, "all", true),
+    ] {
+        let check = quorate_model::Check { quorum, ..shop() };
+        let mut stage = Stage::with(check, &FIVE, vec![sees(120, 900, who, REFUSED)]);
+        stage.run(secs(270));
+        assert_eq!(
+            stage.verdict().state == State::Down,
+            is_down,
+            "{quorum} {who}: {}",
+            stage.says()
+        );
+        assert_eq!(stage.alerts(AlertKind::Page).len(), usize::from(is_down));
+    }
+}
+
+#[test]
+fn a_single_region_decides_after_its_own_retry() {
+    let regions = vec!["a".parse().expect("an id")];
+    let check = quorate_model::Check { regions, ..shop() };
+    let mut stage = Stage::with(check, &["a1"], vec![sees(120, 400, "a", REFUSED)]);
+    stage.run(secs(300));
+    assert_eq!(stage.says(), "down 1/1 target.refused");
+    assert_eq!(stage.rounds(), 1);
+    stage.run(secs(900));
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+}
+
+#[test]
+fn too_many_requests_everywhere_are_degraded_and_never_down() {
+    let limited = Outcome::Blocked {
+        reason: BlockReason::RateLimit,
+    };
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 600, "all", limited)]);
+    stage.run(secs(300));
+    assert_eq!(stage.says(), "degraded 5/5 blocked.rate_limit");
+    assert_eq!(stage.rounds(), 0, "asking more often would add to it");
+    stage.run(secs(1_200));
+    assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Resolved]);
+}
+
+#[test]
+fn a_refusal_everywhere_is_down_and_in_one_region_a_matter_of_place() {
+    let refused = Outcome::Blocked {
+        reason: BlockReason::Forbidden,
+    };
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 600, "all", refused)]);
+    stage.run(secs(300));
+    assert_eq!(stage.says(), "down 5/5 target.http");
+    assert!(stage.alerts(AlertKind::Page)[0] < secs(133));
+
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 600, "d", refused)]);
+    stage.run(secs(300));
+    assert_eq!(stage.says(), "partial 1/5 blocked.geo");
+}
+
+#[test]
+fn slow_everywhere_is_degraded_and_worse_is_down() {
+    let slow = fault(120, 600, "all", What::Sees(Outcome::Slow, secs(8)));
+    let mut stage = Stage::with(shop(), &FIVE, vec![slow, sees(600, 900, "all", REFUSED)]);
+    stage.run(secs(500));
+    assert_eq!(stage.says(), "degraded 5/5 target.slow");
+    assert_eq!(stage.said(), [AlertKind::Notice]);
+    stage.run(secs(700));
+    assert_eq!(stage.says(), "down 5/5 target.refused");
+    assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Page]);
+}
+
+#[test]
+fn late_but_well_is_up() {
+    let late = fault(120, 180, "all", What::Sees(OK, secs(4)));
+    let mut stage = Stage::with(shop(), &FIVE, vec![late]);
+    stage.run(secs(400));
+    assert_eq!(stage.says(), "up 0/5 none");
+    assert_eq!(stage.said(), []);
+}

@@ -1,0 +1,586 @@
+//! A stage: five regions around one engine, in virtual time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_model::{
+    AgentId, AlertKind, AlertPolicy, BootId, Check, CheckId, Evidence, Fleet, FleetPolicy, Health,
+    NoticeKind, Observation, Outcome, PartialPolicy, Phase, ProbeResult, Quorum, Reason, Region,
+    RegionId, ResultId, Revision, RoundId, Suspicion, Timestamp, Verdict,
+};
+use quorate_verdict::{Effect, Engine, Event, Restore, Transition, schedule};
+
+pub(crate) const OK: Outcome = Outcome::Ok;
+pub(crate) const REFUSED: Outcome = Outcome::Fail {
+    phase: Phase::Connect,
+    reason: Reason::Refused,
+};
+pub(crate) const STATUS: Outcome = Outcome::Fail {
+    phase: Phase::Assert,
+    reason: Reason::Status,
+};
+pub(crate) const TIMEOUT: Outcome = Outcome::Fail {
+    phase: Phase::Connect,
+    reason: Reason::Timeout,
+};
+
+const LATENCY: Duration = Duration::from_millis(50);
+
+pub(crate) fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// What an agent meets, from when to when.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) from: Duration,
+    pub(crate) to: Duration,
+    /// The first letters of the agents that suffer it.
+    pub(crate) who: &'static str,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    /// Probes that start in it end like this, after so long.
+    Sees(Outcome, Duration),
+    /// Nothing is reachable, anchors neither.
+    Island,
+    /// The process is gone.
+    Dead,
+}
+
+#[derive(Debug, Clone)]
+enum Job {
+    Beat(usize),
+    Probe {
+        agent: usize,
+        round: Option<RoundId>,
+        generation: u32,
+    },
+    Late(usize, Box<Suspicion>),
+    Done(usize, Box<ProbeResult>),
+}
+
+struct Member {
+    id: AgentId,
+    region: RegionId,
+    sequence: u64,
+    is_up: bool,
+}
+
+/// The stage.
+pub(crate) struct Stage {
+    pub(crate) engine: Engine,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) check: CheckId,
+    pub(crate) now: Timestamp,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) log: Vec<(Duration, Effect)>,
+    pub(crate) results: Vec<ProbeResult>,
+    members: Vec<Member>,
+    jobs: BTreeMap<(Timestamp, u64), Job>,
+    next_job: u64,
+    interval: Duration,
+    generation: u32,
+    start: Timestamp,
+}
+
+pub(crate) fn shop() -> Check {
+    let interval = secs(60);
+    let timeout = secs(10);
+    let kind = "http".parse().expect("a kind");
+    let options = serde_json::json!({});
+    Check {
+        id: "shop".parse().expect("an id"),
+        revision: Check::fingerprint(&kind, &options, interval, timeout, secs(5)),
+        kind,
+        options,
+        target: "https://shop.example".to_owned(),
+        interval,
+        timeout,
+        slow_after: secs(5),
+        regions: ["a", "b", "c", "d", "e"]
+            .map(|id| id.parse().expect("an id"))
+            .to_vec(),
+        quorum: Quorum::Majority,
+        alert: AlertPolicy {
+            to: vec!["oncall".parse().expect("an id")],
+            ..AlertPolicy::default()
+        },
+        partial: PartialPolicy::default(),
+        labels: BTreeMap::new(),
+        depends_on: Vec::new(),
+        runbook: None,
+    }
+}
+
+pub(crate) fn fleet_of(check: Check) -> Fleet {
+    let labels = |provider: &str| [("provider".to_owned(), provider.to_owned())].into();
+    let regions = [
+        ("a", "aws"),
+        ("b", "aws"),
+        ("c", "gcp"),
+        ("d", "ovh"),
+        ("e", "vultr"),
+    ];
+    Fleet {
+        policy: FleetPolicy::default(),
+        regions: regions
+            .into_iter()
+            .map(|(id, provider)| {
+                let id: RegionId = id.parse().expect("an id");
+                (
+                    id.clone(),
+                    Region {
+                        id,
+                        labels: labels(provider),
+                    },
+                )
+            })
+            .collect(),
+        checks: [(check.id.clone(), Arc::new(check))].into(),
+        operators: vec!["ops".parse().expect("an id")],
+        anchors: Vec::new(),
+    }
+}
+
+impl Stage {
+    /// Five regions with one agent each, a with two; all well for two minutes from `0s`.
+    pub(crate) fn new(faults: Vec<Fault>) -> Self {
+        Self::with(shop(), &["a1", "a2", "b1", "c1", "d1", "e1"], faults)
+    }
+
+    pub(crate) fn with(check: Check, agents: &[&str], faults: Vec<Fault>) -> Self {
+        let start = Timestamp::from_micros(1_700_000_000_000_000);
+        let mut stage = Self {
+            engine: Engine::new(),
+            check: check.id.clone(),
+            interval: check.interval,
+            fleet: Arc::new(fleet_of(check)),
+            now: start,
+            faults,
+            log: Vec::new(),
+            results: Vec::new(),
+            members: agents
+                .iter()
+                .map(|id| Member {
+                    id: id.parse().expect("an id"),
+                    region: id[..1].parse().expect("an id"),
+                    sequence: 0,
+                    is_up: true,
+                })
+                .collect(),
+            jobs: BTreeMap::new(),
+            next_job: 0,
+            generation: 0,
+            start,
+        };
+        stage.apply(Event::Configured(Arc::clone(&stage.fleet)));
+        stage.connect_all();
+        for agent in 0..stage.members.len() {
+            stage.later(Duration::ZERO, Job::Beat(agent));
+        }
+        stage.plan();
+        stage
+    }
+
+    fn connect_all(&mut self) {
+        for agent in 0..self.members.len() {
+            let Member {
+                id, region, is_up, ..
+            } = &self.members[agent];
+            if *is_up {
+                let event = Event::Connected {
+                    agent: id.clone(),
+                    region: region.clone(),
+                };
+                self.apply(event);
+            }
+        }
+    }
+
+    /// The scheduled probes, from now on at the present interval.
+    fn plan(&mut self) {
+        self.generation += 1;
+        let mut by_region: BTreeMap<RegionId, Vec<AgentId>> = BTreeMap::new();
+        for member in &self.members {
+            by_region
+                .entry(member.region.clone())
+                .or_default()
+                .push(member.id.clone());
+        }
+        let check = Arc::clone(&self.fleet.checks[&self.check]);
+        let paced = Check {
+            interval: self.interval,
+            ..(*check).clone()
+        };
+        let slots = schedule::slots(&paced, &by_region);
+        let since = self.now - self.start;
+        let into = Duration::from_nanos(
+            u64::try_from(since.as_nanos() % self.interval.as_nanos()).expect("small"),
+        );
+        for agent in 0..self.members.len() {
+            let Some(phase) = slots.get(&self.members[agent].id) else {
+                continue;
+            };
+            let wait = phase
+                .checked_sub(into)
+                .unwrap_or_else(|| (self.interval + *phase).saturating_sub(into));
+            let generation = self.generation;
+            self.later(
+                wait,
+                Job::Probe {
+                    agent,
+                    round: None,
+                    generation,
+                },
+            );
+        }
+    }
+
+    fn later(&mut self, wait: Duration, job: Job) {
+        self.next_job += 1;
+        self.jobs.insert((self.now + wait, self.next_job), job);
+    }
+
+    /// Applies an event, then does what the effects ask for.
+    pub(crate) fn apply(&mut self, event: Event) {
+        let mut effects = Vec::new();
+        self.engine.apply(event, self.now, &mut effects);
+        let at = self.now - self.start;
+        for effect in effects {
+            match &effect {
+                Effect::Confirm(confirmation) => {
+                    for id in &confirmation.agents {
+                        let agent = self.place(id);
+                        let round = Some(confirmation.round);
+                        self.later(
+                            LATENCY,
+                            Job::Probe {
+                                agent,
+                                round,
+                                generation: 0,
+                            },
+                        );
+                    }
+                }
+                Effect::Pace { every, .. } => {
+                    self.interval = every.unwrap_or(self.fleet.checks[&self.check].interval);
+                    self.plan();
+                }
+                Effect::Transition(_) | Effect::Operator(_) => {}
+            }
+            self.log.push((at, effect));
+        }
+    }
+
+    fn place(&self, id: &AgentId) -> usize {
+        self.members
+            .iter()
+            .position(|member| member.id == *id)
+            .expect("a member")
+    }
+
+    /// Plays until `until` after the start.
+    pub(crate) fn run(&mut self, until: Duration) {
+        let end = self.start + until;
+        loop {
+            let job = self.jobs.first_key_value().map(|((at, _), _)| *at);
+            let tick = self.engine.next_deadline();
+            let next = match (job, tick) {
+                (Some(job), Some(tick)) => job.min(tick),
+                (job, tick) => job.or(tick).expect("something to do"),
+            };
+            if next > end {
+                self.now = end;
+                return;
+            }
+            self.now = self.now.max(next);
+            if job.is_some_and(|job| job <= next) {
+                let (_, job) = self.jobs.pop_first().expect("a job");
+                self.perform(job);
+            } else {
+                self.apply(Event::Tick);
+            }
+        }
+    }
+
+    fn fault(&self, agent: usize) -> Option<&What> {
+        let at = self.now - self.start;
+        let name = self.members[agent].id.as_str();
+        self.faults
+            .iter()
+            .find(|fault| {
+                let hits = fault
+                    .who
+                    .split(' ')
+                    .any(|who| who == "all" || name.starts_with(who));
+                hits && fault.from <= at && at < fault.to
+            })
+            .map(|fault| &fault.what)
+    }
+
+    fn health(&self, agent: usize) -> Health {
+        match self.fault(agent) {
+            Some(What::Island) => Health::Island,
+            _ => Health::Fine,
+        }
+    }
+
+    fn perform(&mut self, job: Job) {
+        match job {
+            Job::Beat(agent) => {
+                self.beat(agent);
+                self.later(secs(2), Job::Beat(agent));
+            }
+            Job::Probe {
+                agent,
+                round,
+                generation,
+            } => {
+                if round.is_none() && generation != self.generation {
+                    return;
+                }
+                if round.is_none() {
+                    self.later(
+                        self.interval,
+                        Job::Probe {
+                            agent,
+                            round,
+                            generation,
+                        },
+                    );
+                }
+                if self.members[agent].is_up {
+                    self.probe(agent, round);
+                }
+            }
+            Job::Late(agent, mut suspicion) => {
+                suspicion.health = self.health(agent);
+                if self.members[agent].is_up {
+                    self.apply(Event::Suspected(suspicion));
+                }
+            }
+            Job::Done(agent, mut result) => {
+                result.received = self.now;
+                result.health = self.health(agent);
+                if self.members[agent].is_up {
+                    self.results.push((*result).clone());
+                    self.apply(Event::Result(result));
+                }
+            }
+        }
+    }
+
+    fn beat(&mut self, agent: usize) {
+        let is_up = !matches!(self.fault(agent), Some(What::Dead));
+        let id = self.members[agent].id.clone();
+        let was_up = std::mem::replace(&mut self.members[agent].is_up, is_up);
+        if is_up && !was_up {
+            let region = self.members[agent].region.clone();
+            self.apply(Event::Connected {
+                agent: id.clone(),
+                region,
+            });
+        } else if was_up && !is_up {
+            self.apply(Event::Disconnected { agent: id.clone() });
+        }
+        if is_up {
+            let health = self.health(agent);
+            self.apply(Event::Alive { agent: id, health });
+        }
+    }
+
+    fn probe(&mut self, agent: usize, round: Option<RoundId>) {
+        let (outcome, takes) = match self.fault(agent) {
+            Some(What::Sees(outcome, takes)) => (*outcome, *takes),
+            Some(What::Island | What::Dead) => (TIMEOUT, secs(10)),
+            None => (OK, LATENCY),
+        };
+        if takes > secs(2) {
+            let suspicion = self.suspicion(agent);
+            self.later(secs(2) + LATENCY, Job::Late(agent, Box::new(suspicion)));
+        }
+        let result = self.result(agent, round, outcome, takes);
+        self.later(takes + LATENCY, Job::Done(agent, Box::new(result)));
+    }
+
+    fn suspicion(&self, agent: usize) -> Suspicion {
+        Suspicion {
+            agent: self.members[agent].id.clone(),
+            region: self.members[agent].region.clone(),
+            check: self.check.clone(),
+            revision: self.revision(),
+            phase: Phase::Connect,
+            started: self.now,
+            health: Health::Fine,
+        }
+    }
+
+    fn revision(&self) -> Revision {
+        self.fleet.checks[&self.check].revision
+    }
+
+    /// A result of a probe that starts now.
+    pub(crate) fn result(
+        &mut self,
+        agent: usize,
+        round: Option<RoundId>,
+        outcome: Outcome,
+        takes: Duration,
+    ) -> ProbeResult {
+        let revision = self.revision();
+        let member = &mut self.members[agent];
+        member.sequence += 1;
+        let status = (outcome == STATUS).then_some(503);
+        ProbeResult {
+            id: ResultId {
+                agent: member.id.clone(),
+                boot: BootId(u128::try_from(agent).expect("small")),
+                sequence: member.sequence,
+            },
+            region: member.region.clone(),
+            check: self.check.clone(),
+            revision,
+            round,
+            started: self.now,
+            received: self.now + takes,
+            health: Health::Fine,
+            observation: Observation {
+                outcome,
+                total: takes,
+                phases: Vec::new(),
+                evidence: Evidence {
+                    status,
+                    ..Evidence::default()
+                },
+            },
+        }
+    }
+
+    /// The coordinator dies, and another one starts at once from what was stored.
+    pub(crate) fn restart(&mut self) {
+        let mut restore = Restore {
+            next_round: 1_000,
+            ..Restore::default()
+        };
+        for (_, effect) in &self.log {
+            if let Effect::Transition(transition) = effect {
+                let Transition {
+                    check,
+                    verdict,
+                    incident,
+                    memory,
+                    ..
+                } = (**transition).clone();
+                let before = restore
+                    .checks
+                    .remove(&check)
+                    .and_then(|(_, incident, _)| incident);
+                restore
+                    .checks
+                    .insert(check, (verdict, incident.or(before), memory));
+            }
+        }
+        let horizon = self.now.before(secs(76));
+        restore.results = self
+            .results
+            .iter()
+            .filter(|result| result.started > horizon)
+            .cloned()
+            .collect();
+        self.engine = Engine::new();
+        self.apply(Event::Configured(Arc::clone(&self.fleet)));
+        self.apply(Event::Restored(Box::new(restore)));
+        self.connect_all();
+    }
+
+    pub(crate) fn verdict(&self) -> &Verdict {
+        self.engine.verdict(&self.check).expect("a verdict")
+    }
+
+    /// The verdict as `state scope cause flags`.
+    pub(crate) fn says(&self) -> String {
+        let verdict = self.verdict();
+        let flags: Vec<&str> = verdict.flags.iter().map(|flag| flag.as_str()).collect();
+        let flags = flags.join(" ");
+        let says = format!(
+            "{} {} {} {flags}",
+            verdict.state, verdict.ballot.scope, verdict.cause
+        );
+        says.trim_end().to_owned()
+    }
+
+    pub(crate) fn transitions(&self) -> impl Iterator<Item = (Duration, &Transition)> {
+        self.log.iter().filter_map(|(at, effect)| match effect {
+            Effect::Transition(transition) => Some((*at, &**transition)),
+            Effect::Confirm(_) | Effect::Operator(_) | Effect::Pace { .. } => None,
+        })
+    }
+
+    /// When messages of this kind were sent.
+    pub(crate) fn alerts(&self, kind: AlertKind) -> Vec<Duration> {
+        self.transitions()
+            .flat_map(|(at, transition)| transition.alerts.iter().map(move |(_, a)| (at, a.kind)))
+            .filter(|(_, said)| *said == kind)
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    /// All kinds of messages sent, in order.
+    pub(crate) fn said(&self) -> Vec<AlertKind> {
+        self.transitions()
+            .flat_map(|(_, transition)| transition.alerts.iter().map(|(_, alert)| alert.kind))
+            .collect()
+    }
+
+    /// When the operators were told this, and when it was taken back.
+    pub(crate) fn told(&self, kind: NoticeKind) -> (Vec<Duration>, Vec<Duration>) {
+        let of = |resolved: bool| {
+            self.log
+                .iter()
+                .filter_map(|(at, effect)| match effect {
+                    Effect::Operator(notice) => {
+                        (notice.kind == kind && notice.resolved == resolved).then_some(*at)
+                    }
+                    Effect::Confirm(_) | Effect::Transition(_) | Effect::Pace { .. } => None,
+                })
+                .collect()
+        };
+        (of(false), of(true))
+    }
+
+    pub(crate) fn rounds(&self) -> usize {
+        self.log
+            .iter()
+            .filter(|(_, effect)| matches!(effect, Effect::Confirm(_)))
+            .count()
+    }
+
+    pub(crate) fn incidents(&self) -> BTreeSet<String> {
+        self.transitions()
+            .filter_map(|(_, transition)| transition.incident.as_ref())
+            .map(|incident| incident.id.to_string())
+            .collect()
+    }
+}
+
+pub(crate) fn fault(from: u64, to: u64, who: &'static str, what: What) -> Fault {
+    Fault {
+        from: secs(from),
+        to: secs(to),
+        who,
+        what,
+    }
+}
+
+pub(crate) fn sees(from: u64, to: u64, who: &'static str, outcome: Outcome) -> Fault {
+    let takes = if outcome == TIMEOUT {
+        secs(10)
+    } else {
+        LATENCY
+    };
+    fault(from, to, who, What::Sees(outcome, takes))
+}

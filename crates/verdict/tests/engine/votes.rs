@@ -1,0 +1,184 @@
+//! What counts as a vote.
+
+use std::time::Duration;
+
+use quorate_model::{Counted, Doubt, Outcome, ProbeResult, Revision, State};
+use quorate_verdict::{Effect, Event, explain};
+
+use crate::stage::{OK, REFUSED, STATUS, Stage, TIMEOUT, secs, sees, shop};
+
+const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
+
+fn quiet() -> Stage {
+    let mut stage = Stage::with(shop(), &FIVE, vec![]);
+    stage.run(secs(300));
+    stage
+}
+
+fn send(stage: &mut Stage, result: &ProbeResult) {
+    stage.apply(Event::Result(Box::new(result.clone())));
+}
+
+#[test]
+fn a_result_delivered_three_times_counts_once() {
+    let mut stage = quiet();
+    let failed = stage.result(0, None, REFUSED, secs(0));
+    for _ in 0..3 {
+        send(&mut stage, &failed);
+    }
+    assert_eq!(stage.rounds(), 1);
+    stage.faults = vec![sees(0, 10_000, "a", REFUSED)];
+    stage.run(secs(301));
+    assert_eq!(stage.verdict().ballot.entries[0].failed_in_a_row, 2);
+}
+
+#[test]
+fn an_older_success_does_not_clear_a_younger_failure() {
+    let mut stage = quiet();
+    let old = stage.result(0, None, OK, secs(0));
+    stage.run(secs(302));
+    stage.faults = vec![sees(0, 10_000, "all", REFUSED)];
+    let failed = stage.result(0, None, REFUSED, secs(0));
+    send(&mut stage, &failed);
+    stage.run(secs(303));
+    assert_eq!(stage.verdict().state, State::Down);
+    send(&mut stage, &old);
+    stage.run(secs(304));
+    assert_eq!(stage.says(), "down 3/5 target.refused");
+}
+
+#[test]
+fn late_results_and_results_of_another_revision_do_not_vote() {
+    let mut stage = quiet();
+    for agent in 0..5 {
+        let mut late = stage.result(agent, None, REFUSED, secs(0));
+        late.started = late.started.before(secs(76));
+        send(&mut stage, &late);
+        let mut other = stage.result(agent, None, REFUSED, secs(0));
+        other.revision = Revision(1);
+        send(&mut stage, &other);
+    }
+    assert_eq!(stage.rounds(), 0);
+    assert_eq!(stage.says(), "up 0/5 none");
+}
+
+#[test]
+fn inconclusive_results_do_not_vote_and_do_not_hold_the_others_up() {
+    let mut stage = quiet();
+    for agent in 0..5 {
+        let doubt = Outcome::Inconclusive {
+            reason: Doubt::PolicyDenied,
+        };
+        let result = stage.result(agent, None, doubt, secs(0));
+        send(&mut stage, &result);
+    }
+    assert_eq!(stage.rounds(), 0);
+    assert_eq!(stage.says(), "up 0/5 none");
+}
+
+#[test]
+fn only_three_of_five_need_to_have_answered() {
+    let mut stage = quiet();
+    stage.faults = vec![
+        sees(0, 10_000, "d e", TIMEOUT),
+        sees(0, 10_000, "all", REFUSED),
+    ];
+    let failed = stage.result(0, None, REFUSED, secs(0));
+    send(&mut stage, &failed);
+    stage.run(secs(301));
+    assert_eq!(stage.says(), "down 3/5 target.refused");
+    let entries = &stage.verdict().ballot.entries;
+    assert!(
+        entries
+            .iter()
+            .any(|entry| entry.counted == Counted::BeforeEpisode)
+    );
+    stage.run(secs(330));
+    assert_eq!(stage.verdict().ballot.scope.failing, 5);
+}
+
+#[test]
+fn a_declined_confirmation_is_an_answer() {
+    let mut stage = quiet();
+    let failed = stage.result(0, None, REFUSED, secs(0));
+    let agents = FIVE.map(|id| id.parse().expect("an id"));
+    let at = stage.now;
+    let mut effects = Vec::new();
+    stage
+        .engine
+        .apply(Event::Result(Box::new(failed)), at, &mut effects);
+    let round = effects
+        .iter()
+        .find_map(|effect| match effect {
+            Effect::Confirm(confirmation) => Some(confirmation.round),
+            Effect::Transition(_) | Effect::Operator(_) | Effect::Pace { .. } => None,
+        })
+        .expect("a round");
+    for agent in agents {
+        let check = stage.check.clone();
+        stage.engine.apply(
+            Event::Declined {
+                agent,
+                round,
+                check,
+            },
+            at,
+            &mut effects,
+        );
+    }
+    // The episode is over: the next region's failure opens another one.
+    let failed = stage.result(1, None, REFUSED, secs(0));
+    let before = effects.len();
+    stage.engine.apply(
+        Event::Result(Box::new(failed)),
+        at + Duration::from_secs(1),
+        &mut effects,
+    );
+    assert!(effects.len() > before);
+}
+
+#[test]
+fn rounds_are_paid_from_a_small_purse() {
+    let mut stage = quiet();
+    for n in 0..40 {
+        let failed = stage.result(0, None, REFUSED, secs(0));
+        send(&mut stage, &failed);
+        stage.run(secs(301 + n));
+    }
+    assert!((2..=4).contains(&stage.rounds()), "{}", stage.rounds());
+}
+
+#[test]
+fn a_changed_check_forgets_its_votes_and_keeps_its_verdict() {
+    let mut stage = quiet();
+    let mut check = shop();
+    check.revision = Revision(7);
+    stage.fleet = std::sync::Arc::new(crate::stage::fleet_of(check));
+    stage.apply(Event::Configured(stage.fleet.clone()));
+    assert_eq!(stage.says(), "up 0/5 none");
+    stage.run(secs(500));
+    assert_eq!(stage.says(), "up 0/5 none");
+    stage.fleet = std::sync::Arc::new(quorate_model::Fleet::default());
+    stage.apply(Event::Configured(stage.fleet.clone()));
+    assert!(stage.engine.verdict(&stage.check).is_none());
+}
+
+#[test]
+fn a_ballot_can_be_read() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 900, "a b c", STATUS)]);
+    stage.run(secs(300));
+    let words = explain::ballot_in_words(&stage.check, stage.verdict());
+    let text = words.join("\n");
+    assert!(
+        words[0].starts_with("shop is down since 2023-11-14T22:15:"),
+        "{text}"
+    );
+    let summary = "3 of 5 regions: status 503 from a, b, c; fine from ";
+    assert!(words[0].contains(summary), "{text}");
+    assert!(
+        words[1].starts_with("a: fail (assert: status), seen by a1"),
+        "{text}"
+    );
+    assert!(text.contains("3 of 5 live regions affected, 5 configured; 3 must fail for down"));
+    assert!(text.contains("so this pages"));
+}
