@@ -78,11 +78,7 @@ pub(crate) fn check(gather: &mut Gather<'_>, setting: &Setting<'_>, id: &CheckId
     });
     let target = probe?.target();
     let kind: KindName = name.parse().ok()?;
-    let Times {
-        interval,
-        timeout,
-        slow_after,
-    } = times;
+    let Times { interval, timeout, slow_after } = times;
     Some(Check {
         id: id.clone(),
         revision: Check::fingerprint(&kind, &options, interval, timeout, slow_after),
@@ -137,11 +133,7 @@ fn times(
     let interval = pick(raw.interval, defaults.interval).unwrap_or(INTERVAL);
     let timeout = pick(raw.timeout, defaults.timeout).unwrap_or(TIMEOUT);
     let slow_after = pick(raw.slow_after, defaults.slow_after).unwrap_or(timeout / 2);
-    let times = Times {
-        interval,
-        timeout,
-        slow_after,
-    };
+    let times = Times { interval, timeout, slow_after };
     // What the defaults alone get wrong is said once, there.
     let own = raw.interval.is_some() || raw.timeout.is_some() || raw.slow_after.is_some();
     if whole && own {
@@ -171,20 +163,13 @@ fn relations<'a>(
     times: &Times,
     place: impl Fn(&Gather<'_>, &[&'static str]) -> Vec<&'a str>,
 ) {
-    let Times {
-        interval,
-        timeout,
-        slow_after,
-    } = *times;
+    let Times { interval, timeout, slow_after } = *times;
     let mut say = |keys: &[&'static str], message: String| {
         let path = place(gather, keys);
         gather.error(&path, message);
     };
     if interval < INTERVAL_MIN || interval > INTERVAL_MAX {
-        let message = format!(
-            "interval is {}: it must be 1s to 7d",
-            HumanDuration(interval)
-        );
+        let message = format!("interval is {}: it must be 1s to 7d", HumanDuration(interval));
         say(&["interval"], message);
     }
     let runs = interval >= INTERVAL_MIN;
@@ -221,19 +206,12 @@ fn regions(
     };
     let path = [path[0], path[1], "regions"];
     if names.is_empty() {
-        gather.error_with(
-            &path,
-            "a check needs a region",
-            "leave the key out to use all",
-        );
+        gather.error_with(&path, "a check needs a region", "leave the key out to use all");
     }
     let names = gather.references(&path, names, &known.regions, "region");
     // In the order of the file, so that the order of a list does not matter.
     let in_order = known.all_regions.iter();
-    in_order
-        .filter(|id| names.iter().any(|name| name == id.as_str()))
-        .cloned()
-        .collect()
+    in_order.filter(|id| names.iter().any(|name| name == id.as_str())).cloned().collect()
 }
 
 fn quorum(
@@ -296,12 +274,9 @@ fn alert(
     let default = setting.defaults.alert.clone().unwrap_or_default();
     let receivers = &setting.known.receivers;
     let to = match own.to {
-        Some(names) => gather.references(
-            &[path[0], path[1], "alert", "to"],
-            &names,
-            receivers,
-            "receiver",
-        ),
+        Some(names) => {
+            gather.references(&[path[0], path[1], "alert", "to"], &names, receivers, "receiver")
+        }
         // Those of the defaults are reported once, there.
         None => default.to.unwrap_or_default(),
     };
@@ -336,10 +311,7 @@ fn partial(
         None => default.to.unwrap_or_default(),
     };
     PartialPolicy {
-        after: own
-            .after
-            .or(default.after)
-            .map_or(fallback.after, Span::get),
+        after: own.after.or(default.after).map_or(fallback.after, Span::get),
         to: ids(&to),
         notify,
     }
@@ -384,7 +356,7 @@ fn labels(gather: &mut Gather<'_>, path: &[&str; 2], raw: &RawCheck) {
         let message = format!("a check has at most {LABELS_MAX} labels");
         gather.error(&[path[0], path[1], "labels"], message);
     }
-    for (key, value) in labels {
+    for (key, value) in labels.take(LABELS_MAX) {
         let here = [path[0], path[1], "labels", key];
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
         if !(1..=63).contains(&key.len()) || !key.bytes().all(plain) {
@@ -414,42 +386,10 @@ fn depends_on(
 
 fn runbook(gather: &mut Gather<'_>, path: &[&str; 2], runbook: Option<&str>) {
     let Some(runbook) = runbook else { return };
-    let web = ["http://", "https://"]
-        .iter()
-        .any(|scheme| runbook.starts_with(scheme));
+    let web = ["http://", "https://"].iter().any(|scheme| runbook.starts_with(scheme));
     let clean = !runbook.chars().any(|c| c.is_control() || c.is_whitespace());
     if !web || !clean || runbook.len() > 2_000 {
         let message = "a runbook is a URL that starts with `https://` or `http://`";
         gather.error(&[path[0], path[1], "runbook"], message);
-    }
-}
-
-/// Finds checks that depend on themselves, through however many others.
-pub(crate) fn cycles(gather: &mut Gather<'_>, checks: &BTreeMap<CheckId, Vec<CheckId>>) {
-    let mut done: BTreeSet<&CheckId> = BTreeSet::new();
-    for start in checks.keys() {
-        // Depth first without recursion: the chain, and for each link what is left to try.
-        let mut chain: Vec<(&CheckId, std::slice::Iter<'_, CheckId>)> = Vec::new();
-        if !done.contains(start) {
-            chain.push((start, checks.get(start).map_or([].iter(), |ids| ids.iter())));
-        }
-        while let Some((here, left)) = chain.last_mut() {
-            let Some(next) = left.next() else {
-                done.insert(here);
-                chain.pop();
-                continue;
-            };
-            if let Some(from) = chain.iter().position(|(id, _)| *id == next) {
-                let mut ring: Vec<&str> =
-                    chain.iter().map(|(id, _)| id.as_str()).skip(from).collect();
-                ring.push(next.as_str());
-                let message = format!("checks depend on themselves: {}", ring.join(" -> "));
-                gather.error(&["checks", next.as_str(), "depends_on"], message);
-            } else if !done.contains(next)
-                && let Some(ids) = checks.get(next)
-            {
-                chain.push((next, ids.iter()));
-            }
-        }
     }
 }

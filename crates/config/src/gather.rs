@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use quorate_yaml::{Document, Problem, did_you_mean, shown};
 
+/// Beyond so many problems nobody reads on, and looking for what was meant would take long.
+const PROBLEMS_MAX: usize = 1_000;
+
 /// A document under examination.
 #[derive(Debug)]
 pub(crate) struct Gather<'d> {
@@ -12,6 +15,11 @@ pub(crate) struct Gather<'d> {
 }
 
 impl Gather<'_> {
+    /// Whether there are so many problems that it is better to stop.
+    pub(crate) fn is_full(&self) -> bool {
+        self.problems.len() >= PROBLEMS_MAX
+    }
+
     /// Notes an error at the value.
     pub(crate) fn error(&mut self, path: &[&str], message: impl Into<String>) {
         self.problems.push(self.document.problem(path, message));
@@ -40,14 +48,19 @@ impl Gather<'_> {
     ) -> Vec<String> {
         let mut good: Vec<String> = Vec::new();
         for (index, name) in names.iter().enumerate() {
+            if self.is_full() {
+                break;
+            }
             let index = index.to_string();
             let mut here = path.to_vec();
             here.push(&index);
             if !known.contains(name.as_str()) {
-                let mut problem = self
-                    .document
-                    .problem(&here, format!("there is no {what} `{}`", shown(name)));
-                if let Some(hint) = did_you_mean(name, known.iter().copied()) {
+                let mut problem =
+                    self.document.problem(&here, format!("there is no {what} `{}`", shown(name)));
+                // Comparing with thousands of names is worth it for the first few only.
+                let few = known.len() <= 100 || self.problems.len() < 25;
+                let candidates = known.iter().copied().filter(|_| few);
+                if let Some(hint) = did_you_mean(name, candidates) {
                     problem = problem.with_hint(hint);
                 }
                 self.problems.push(problem);

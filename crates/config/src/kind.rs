@@ -28,14 +28,15 @@ pub(crate) fn choose(
     what: &str,
 ) -> Choice {
     let keys = gather.document.keys(path);
-    let (named, rest): (Vec<&str>, Vec<&str>) = keys
-        .into_iter()
-        .filter(|key| !others.contains(key))
-        .partition(|key| kinds.contains(key));
+    let (named, rest): (Vec<&str>, Vec<&str>) =
+        keys.into_iter().filter(|key| !others.contains(key)).partition(|key| kinds.contains(key));
     let known = format!("known kinds: {}", kinds.join(", "));
     let name = path[1];
     let mut strange = Vec::new();
     for key in &rest {
+        if gather.is_full() {
+            break;
+        }
         let here = [path[0], path[1], key];
         // Without a kind, a key that resembles no other key was meant to be one.
         let meant_as_kind = named.is_empty()
@@ -43,9 +44,8 @@ pub(crate) fn choose(
                 || suggest(key, others.iter().copied()).is_none());
         let (message, hint) = if meant_as_kind {
             strange.push(*key);
-            let hint = suggest(key, kinds.iter().copied()).map_or(known.clone(), |kind| {
-                format!("did you mean `{kind}`? {known}")
-            });
+            let hint = suggest(key, kinds.iter().copied())
+                .map_or(known.clone(), |kind| format!("did you mean `{kind}`? {known}"));
             (format!("there is no {what} `{}`", shown(key)), Some(hint))
         } else {
             let hint = did_you_mean(key, others.iter().copied());
@@ -69,25 +69,18 @@ pub(crate) fn choose(
             let message = format!("`{name}` names two kinds, `{first}` and `{second}`");
             let here = [path[0], path[1], second];
             let problem = gather.document.key_problem(&here, message);
-            gather
-                .problems
-                .push(problem.with_hint("each entry has one"));
+            gather.problems.push(problem.with_hint("each entry has one"));
             None
         }
     };
     let taken = named.iter().chain(&rest).map(|key| (*key).to_owned());
-    Choice {
-        kind,
-        taken: taken.collect(),
-    }
+    Choice { kind, taken: taken.collect() }
 }
 
 /// Whether a map stands at `path`, or nothing; anything else is a problem.
 fn is_map(gather: &mut Gather<'_>, path: &[&str]) -> bool {
     #[expect(clippy::zero_sized_map_values, reason = "only its being a map matters")]
-    let map = gather
-        .document
-        .read_part::<Option<BTreeMap<String, IgnoredAny>>>(path, &[]);
+    let map = gather.document.read_part::<Option<BTreeMap<String, IgnoredAny>>>(path, &[]);
     gather.problems.extend(map.problems);
     map.value.is_some()
 }
@@ -124,10 +117,7 @@ fn option_problem(gather: &mut Gather<'_>, path: &[&str], problem: &OptionProble
     let mut here = path.to_vec();
     here.extend(problem.path.iter().map(String::as_str));
     let unknown = ["unknown key", "no such option"];
-    let located = if unknown
-        .iter()
-        .any(|words| problem.message.starts_with(words))
-    {
+    let located = if unknown.iter().any(|words| problem.message.starts_with(words)) {
         gather.document.key_problem(&here, &problem.message)
     } else {
         gather.document.problem(&here, &problem.message)

@@ -8,6 +8,7 @@
 
 mod check;
 mod configuration;
+mod cycle;
 mod gather;
 mod kind;
 mod raw;

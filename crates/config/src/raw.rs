@@ -25,16 +25,10 @@ pub(crate) struct RawFile {
     /// Where the coordinator keeps its data and listens. Takes effect at the next start.
     pub(crate) server: Option<RawServer>,
     /// What holds for every check that does not say otherwise.
-    #[expect(
-        dead_code,
-        reason = "read on its own; here as a key and for the schema"
-    )]
+    #[expect(dead_code, reason = "read on its own; here as a key and for the schema")]
     pub(crate) defaults: Option<RawDefaults>,
     /// The timers of the whole fleet. The defaults are right for almost everybody.
-    #[expect(
-        dead_code,
-        reason = "read on its own; here as a key and for the schema"
-    )]
+    #[expect(dead_code, reason = "read on its own; here as a key and for the schema")]
     pub(crate) policy: Option<RawPolicy>,
     /// The places that vote, by name.
     #[schemars(with = "Option<BTreeMap<IdText, Option<RawRegion>>>")]
@@ -44,17 +38,11 @@ pub(crate) struct RawFile {
     pub(crate) anchors: Option<Vec<String>>,
     /// What is probed, by name. One key of each check names its kind.
     #[schemars(with = "Option<BTreeMap<IdText, RawCheck>>")]
-    #[expect(
-        dead_code,
-        reason = "read on its own; here as a key and for the schema"
-    )]
+    #[expect(dead_code, reason = "read on its own; here as a key and for the schema")]
     pub(crate) checks: Option<BTreeMap<CheckId, RawCheck>>,
     /// Who is told, by name. The one key of each receiver names the notifier.
     #[schemars(with = "Option<BTreeMap<IdText, RawReceiver>>")]
-    #[expect(
-        dead_code,
-        reason = "read on its own; here as a key and for the schema"
-    )]
+    #[expect(dead_code, reason = "read on its own; here as a key and for the schema")]
     pub(crate) receivers: Option<BTreeMap<String, serde_json::Value>>,
     /// The receivers that hear of Quorate's own troubles: isolated regions, lost agents, a store
     /// that cannot be written.

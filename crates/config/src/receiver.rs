@@ -25,16 +25,9 @@ pub(crate) fn receiver(gather: &mut Gather<'_>, id: &ReceiverId) -> Option<Recei
             Err(others) => others.into_iter().filter(|p| !said(p)).collect(),
         };
         problems.extend(others);
-        Some(if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems)
-        })
+        Some(if problems.is_empty() { Ok(()) } else { Err(problems) })
     });
-    parsed.map(|()| Receiver {
-        kind: name,
-        options,
-    })
+    parsed.map(|()| Receiver { kind: name, options })
 }
 
 /// What is wrong with the secrets of `options`, which stand at the dotted `paths`.

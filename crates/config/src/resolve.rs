@@ -8,7 +8,8 @@ use quorate_model::{Check, CheckId, Fleet, ID_HELP, IdError, ReceiverId, Region,
 use quorate_yaml::{Document, Problem, Severity, shown};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::check::{Known, Setting, TWO_REGIONS, check, cycles, default_times, ids};
+use crate::check::{Known, Setting, TWO_REGIONS, check, default_times, ids};
+use crate::cycle::cycles;
 use crate::gather::Gather;
 use crate::raw::{RawFile, RawRegion};
 use crate::receiver::receiver;
@@ -26,10 +27,7 @@ pub(crate) fn resolve(document: &Document) -> Result<Configuration, Vec<Problem>
         let problem = document.problem(&[], "the configuration is empty");
         return Err(vec![problem.with_hint(MINIMAL)]);
     }
-    let mut gather = Gather {
-        document,
-        problems: Vec::new(),
-    };
+    let mut gather = Gather { document, problems: Vec::new() };
     // These blocks are read on their own, to know whether the whole of them was good.
     let apart = ["checks", "receivers", "policy", "defaults"];
     let reading = document.read_part::<RawFile>(&[], &apart);
@@ -43,10 +41,7 @@ pub(crate) fn resolve(document: &Document) -> Result<Configuration, Vec<Problem>
     if problems.iter().any(|p| p.severity == Severity::Error) {
         return Err(problems);
     }
-    Ok(Configuration {
-        warnings: problems,
-        ..configuration
-    })
+    Ok(Configuration { warnings: problems, ..configuration })
 }
 
 fn configuration(gather: &mut Gather<'_>, raw: RawFile) -> Configuration {
@@ -56,10 +51,7 @@ fn configuration(gather: &mut Gather<'_>, raw: RawFile) -> Configuration {
     let (timers, whole) = block(gather, "policy");
     let policy = policy(gather, &timers, whole);
     let anchors = anchors(gather, raw.anchors);
-    for (name, map) in [
-        ("silences", &raw.silences),
-        ("maintenance", &raw.maintenance),
-    ] {
+    for (name, map) in [("silences", &raw.silences), ("maintenance", &raw.maintenance)] {
         if map.as_ref().is_some_and(|map| !map.is_empty()) {
             let message = format!("this version does not support {name} in the configuration yet");
             gather.error_with(&[name], &message, "leave the block empty");
@@ -77,11 +69,7 @@ fn configuration(gather: &mut Gather<'_>, raw: RawFile) -> Configuration {
             .collect(),
     };
     let (defaults, whole) = block(gather, "defaults");
-    let setting = Setting {
-        known,
-        defaults,
-        policy,
-    };
+    let setting = Setting { known, defaults, policy };
     if whole {
         default_times(gather, &setting.defaults);
     }
@@ -94,13 +82,7 @@ fn configuration(gather: &mut Gather<'_>, raw: RawFile) -> Configuration {
     unused(gather, &checks, &operators);
     Configuration {
         server,
-        fleet: Arc::new(Fleet {
-            policy,
-            regions,
-            checks,
-            operators,
-            anchors,
-        }),
+        fleet: Arc::new(Fleet { policy, regions, checks, operators, anchors }),
         receivers,
         warnings: Vec::new(),
     }
@@ -169,14 +151,8 @@ fn regions(
 /// Reports the references in `defaults` once, rather than for each check.
 fn default_receivers(gather: &mut Gather<'_>, setting: &Setting<'_>) {
     let defaults = &setting.defaults;
-    let alert = defaults
-        .alert
-        .as_ref()
-        .and_then(|alert| alert.to.as_deref());
-    let partial = defaults
-        .partial
-        .as_ref()
-        .and_then(|partial| partial.to.as_deref());
+    let alert = defaults.alert.as_ref().and_then(|alert| alert.to.as_deref());
+    let partial = defaults.partial.as_ref().and_then(|partial| partial.to.as_deref());
     for (block, names) in [("alert", alert), ("partial", partial)] {
         let path = ["defaults", block, "to"];
         let names = names.unwrap_or_default();
@@ -215,31 +191,27 @@ fn checks(gather: &mut Gather<'_>, setting: &Setting<'_>) -> BTreeMap<CheckId, A
     } else if ids.is_empty() {
         gather.warn(&["checks"], "there are no checks: nothing is probed");
     } else if setting.known.receivers.is_empty() {
-        let problem = gather
-            .document
-            .key_problem(&["checks"], "nobody is told of an outage");
+        let problem = gather.document.key_problem(&["checks"], "nobody is told of an outage");
         let hint = "add `receivers:`, and `alert: { to: [...] }` to `defaults:`";
         gather.problems.push(problem.as_warning().with_hint(hint));
     }
     let mut checks = BTreeMap::new();
     for id in ids {
+        if gather.is_full() {
+            break;
+        }
         if let Some(check) = check(gather, setting, &id) {
             checks.insert(id, Arc::new(check));
         }
     }
-    let edges = checks
-        .iter()
-        .map(|(id, check)| (id.clone(), check.depends_on.clone()))
-        .collect();
+    let edges = checks.iter().map(|(id, check)| (id.clone(), check.depends_on.clone())).collect();
     cycles(gather, &edges);
     checks
 }
 
 fn receivers(gather: &mut Gather<'_>) -> BTreeMap<ReceiverId, Receiver> {
     let ids: Vec<ReceiverId> = named(gather, "receivers");
-    ids.into_iter()
-        .filter_map(|id| receiver(gather, &id).map(|receiver| (id, receiver)))
-        .collect()
+    ids.into_iter().filter_map(|id| receiver(gather, &id).map(|receiver| (id, receiver))).collect()
 }
 
 /// Warns of receivers that are never told anything.
@@ -248,24 +220,18 @@ fn unused(
     checks: &BTreeMap<CheckId, Arc<Check>>,
     operators: &[ReceiverId],
 ) {
-    let of_checks = checks
-        .values()
-        .flat_map(|check| check.alert.to.iter().chain(&check.partial.to));
+    let of_checks =
+        checks.values().flat_map(|check| check.alert.to.iter().chain(&check.partial.to));
     let used: BTreeSet<&str> = of_checks.chain(operators).map(ReceiverId::as_str).collect();
     // Where something is wrong, a receiver may have been meant.
-    if gather
-        .problems
-        .iter()
-        .any(|p| p.severity == Severity::Error)
-    {
+    if gather.problems.iter().any(|p| p.severity == Severity::Error) {
         return;
     }
     for name in gather.document.keys(&["receivers"]) {
         if !used.contains(name) && name.parse::<ReceiverId>().is_ok() {
-            let problem = gather.document.key_problem(
-                &["receivers", name],
-                format!("receiver `{name}` is never told"),
-            );
+            let problem = gather
+                .document
+                .key_problem(&["receivers", name], format!("receiver `{name}` is never told"));
             let hint = "name it in `alert: { to: [...] }` or in `operators:`";
             gather.problems.push(problem.as_warning().with_hint(hint));
         }

@@ -9,16 +9,11 @@ use crate::raw::RawFile;
 /// notifier.
 pub fn json_schema() -> Value {
     let settings = SchemaSettings::draft07();
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<RawFile>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<RawFile>().to_value();
     if let Some(root) = schema.as_object_mut() {
         root.insert("patternProperties".into(), json!({ "^x-": {} }));
     }
-    let checks = quorate_checks::KINDS
-        .iter()
-        .map(|kind| (kind.name(), kind.schema().to_value()));
+    let checks = quorate_checks::KINDS.iter().map(|kind| (kind.name(), kind.schema().to_value()));
     entry(&mut schema, "RawCheck", checks);
     let receivers = quorate_notify::KINDS.iter().map(|kind| {
         let mut options = kind.schema().to_value();
@@ -34,9 +29,8 @@ pub fn json_schema() -> Value {
 
 /// Adds the kinds to an entry, of which exactly one must be there.
 fn entry(schema: &mut Value, name: &str, kinds: impl Iterator<Item = (&'static str, Value)>) {
-    let Some(entry) = schema
-        .pointer_mut(&format!("/definitions/{name}"))
-        .and_then(Value::as_object_mut)
+    let Some(entry) =
+        schema.pointer_mut(&format!("/definitions/{name}")).and_then(Value::as_object_mut)
     else {
         return;
     };
@@ -55,10 +49,8 @@ fn entry(schema: &mut Value, name: &str, kinds: impl Iterator<Item = (&'static s
 
 /// Makes the option at the dotted `path` a reference to a secret.
 fn secret(options: &mut Value, path: &str) {
-    let parts: Vec<String> = path
-        .split('.')
-        .flat_map(|part| ["properties".to_owned(), part.to_owned()])
-        .collect();
+    let parts: Vec<String> =
+        path.split('.').flat_map(|part| ["properties".to_owned(), part.to_owned()]).collect();
     let Some(option) = options.pointer_mut(&format!("/{}", parts.join("/"))) else {
         return;
     };

@@ -45,9 +45,7 @@ pub(crate) fn server(gather: &mut Gather<'_>, raw: RawServer) -> Server {
     let join = raw.join.unwrap_or_default();
     let join = listener(gather, "join", join, 7445, Some(&agents));
     let api = raw.api.unwrap_or_default();
-    let listen = api
-        .listen
-        .map_or_else(|| (Ipv4Addr::LOCALHOST, 7443).into(), |address| address.0);
+    let listen = api.listen.map_or_else(|| (Ipv4Addr::LOCALHOST, 7443).into(), |address| address.0);
     let tls = api.tls.unwrap_or(!listen.ip().is_loopback());
     if !tls && !listen.ip().is_loopback() {
         let message = "without TLS, the tokens of operators travel readably";
@@ -65,10 +63,7 @@ pub(crate) fn server(gather: &mut Gather<'_>, raw: RawServer) -> Server {
     }
     let retention = raw.retention.map_or(RETENTION, Span::get);
     if retention < RETENTION_MIN {
-        gather.error(
-            &["server", "retention"],
-            "raw results are kept for at least 1h",
-        );
+        gather.error(&["server", "retention"], "raw results are kept for at least 1h");
     }
     Server {
         data: PathBuf::from(data),
@@ -89,9 +84,8 @@ fn listener(
     port: u16,
     other: Option<&Listener>,
 ) -> Listener {
-    let listen: SocketAddr = raw
-        .listen
-        .map_or_else(|| (Ipv4Addr::UNSPECIFIED, port).into(), |address| address.0);
+    let listen: SocketAddr =
+        raw.listen.map_or_else(|| (Ipv4Addr::UNSPECIFIED, port).into(), |address| address.0);
     if let Some(advertise) = raw.advertise {
         let path = ["server", name, "advertise"];
         match host_port(&advertise) {
@@ -126,7 +120,7 @@ pub(crate) fn anchors(gather: &mut Gather<'_>, raw: Option<Vec<String>>) -> Vec<
     let Some(anchors) = raw else {
         return ANCHORS.map(str::to_owned).to_vec();
     };
-    for (index, anchor) in anchors.iter().enumerate() {
+    for (index, anchor) in anchors.iter().enumerate().take(ANCHORS_MAX) {
         let place = index.to_string();
         let path = ["anchors", place.as_str()];
         match host_port(anchor) {
@@ -187,30 +181,10 @@ pub(crate) fn policy(gather: &mut Gather<'_>, raw: &RawPolicy, whole: bool) -> F
 
 fn relations(gather: &mut Gather<'_>, policy: &FleetPolicy) {
     for (longer, time, at_least, least) in [
-        (
-            "absent_after",
-            policy.absent_after,
-            "two heartbeats",
-            policy.heartbeat * 2,
-        ),
-        (
-            "lost_after",
-            policy.lost_after,
-            "absent_after",
-            policy.absent_after,
-        ),
-        (
-            "anchor_interval",
-            policy.anchor_interval,
-            "anchor_timeout",
-            policy.anchor_timeout,
-        ),
-        (
-            "recovery_max",
-            policy.recovery_max,
-            "recovery",
-            policy.recovery,
-        ),
+        ("absent_after", policy.absent_after, "two heartbeats", policy.heartbeat * 2),
+        ("lost_after", policy.lost_after, "absent_after", policy.absent_after),
+        ("anchor_interval", policy.anchor_interval, "anchor_timeout", policy.anchor_timeout),
+        ("recovery_max", policy.recovery_max, "recovery", policy.recovery),
     ] {
         if time < least {
             let message = format!(
@@ -218,11 +192,7 @@ fn relations(gather: &mut Gather<'_>, policy: &FleetPolicy) {
                 HumanDuration(time),
                 HumanDuration(least)
             );
-            let shorter = if longer == "absent_after" {
-                "heartbeat"
-            } else {
-                at_least
-            };
+            let shorter = if longer == "absent_after" { "heartbeat" } else { at_least };
             // The user has written at least one of the two.
             let written = gather.document.contains(&["policy", longer]);
             gather.error(&["policy", if written { longer } else { shorter }], message);

@@ -70,10 +70,7 @@ maintenance: {}
 ";
 
 fn read(text: &str) -> Configuration {
-    match parse("q.yaml", text) {
-        Ok(configuration) => configuration,
-        Err(problems) => panic!("{problems:#?}"),
-    }
+    parse("q.yaml", text).expect("it is valid")
 }
 
 #[test]
@@ -88,9 +85,7 @@ fn every_default_written_out_equals_the_default() {
 #[test]
 fn the_reference_page_shows_every_default() {
     let page = include_str!("../../../docs/configuration.md");
-    let shown = page
-        .split("```yaml\n")
-        .filter_map(|part| part.split("```").next());
+    let shown = page.split("```yaml\n").filter_map(|part| part.split("```").next());
     assert!(
         shown.into_iter().any(|block| block == WRITTEN_OUT),
         "docs/configuration.md repeats the file of this test"
@@ -103,27 +98,18 @@ fn the_example_is_valid_without_a_warning_and_means_what_it_says() {
     assert_eq!(example.warnings, []);
     let fleet = &example.fleet;
     assert_eq!(fleet.regions.len(), 5);
-    let shop = fleet
-        .checks
-        .get(&"shop".parse().expect("an id"))
-        .expect("a check");
+    let shop = fleet.checks.get(&"shop".parse().expect("an id")).expect("a check");
     assert_eq!(shop.target, "https://shop.example.com/health");
     assert_eq!(shop.quorum_count(), 3);
     assert_eq!(shop.alert.within, Some(Duration::from_secs(30)));
     assert_eq!(shop.alert.false_alerts_per_year_milli, Some(1_000));
     assert_eq!(shop.slow_after, Duration::from_secs(5));
-    let database = fleet
-        .checks
-        .get(&"database".parse().expect("an id"))
-        .expect("a check");
+    let database = fleet.checks.get(&"database".parse().expect("an id")).expect("a check");
     assert_eq!(database.quorum, Quorum::Count(2));
     assert_eq!(database.regions.len(), 3);
     assert_eq!(database.timeout, Duration::from_secs(5));
     assert_eq!(fleet.operators.len(), 1);
-    let team = example
-        .receivers
-        .get(&"team".parse().expect("an id"))
-        .expect("a receiver");
+    let team = example.receivers.get(&"team".parse().expect("an id")).expect("a receiver");
     assert_eq!(
         SecretRef::from_value(&team.options["secret"]),
         Some(SecretRef::File("/run/secrets/team".into()))
@@ -138,36 +124,19 @@ fn a_revision_changes_with_what_agents_act_on_and_with_nothing_else() {
         checks.next().expect("a check").revision
     };
     let plain = revision("");
-    for same in [
-        "    quorum: all\n",
-        "    labels: { team: web }\n",
-        "    interval: 1m\n",
-    ] {
+    for same in ["    quorum: all\n", "    labels: { team: web }\n", "    interval: 1m\n"] {
         assert_eq!(revision(same), plain, "{same}");
     }
-    for other in [
-        "    interval: 30s\n",
-        "    timeout: 5s\n",
-        "    slow_after: 1s\n",
-    ] {
+    for other in ["    interval: 30s\n", "    timeout: 5s\n", "    slow_after: 1s\n"] {
         assert_ne!(revision(other), plain, "{other}");
     }
 }
 
 #[test]
 fn join_is_advertised_at_the_host_of_the_agents_listener() {
-    let text = SMALL.replace(
-        "{ agents: {",
-        "{ join: { listen: \"0.0.0.0:9000\" }, agents: {",
-    );
-    assert_eq!(
-        read(&text).server.join.advertise,
-        "quorate.example.com:9000"
-    );
-    let text = SMALL.replace(
-        "advertise: \"quorate.example.com:7444\"",
-        "listen: \"127.0.0.1:0\"",
-    );
+    let text = SMALL.replace("{ agents: {", "{ join: { listen: \"0.0.0.0:9000\" }, agents: {");
+    assert_eq!(read(&text).server.join.advertise, "quorate.example.com:9000");
+    let text = SMALL.replace("advertise: \"quorate.example.com:7444\"", "listen: \"127.0.0.1:0\"");
     let server = read(&text).server;
     assert_eq!(server.agents.advertise, "127.0.0.1:0");
     assert_eq!(server.join.advertise, "127.0.0.1:7445");
@@ -175,17 +144,9 @@ fn join_is_advertised_at_the_host_of_the_agents_listener() {
 
 #[test]
 fn the_api_speaks_tls_unless_it_listens_on_loopback() {
-    for (listen, tls) in [
-        ("127.0.0.1:1", false),
-        ("[::1]:1", false),
-        ("0.0.0.0:1", true),
-    ] {
+    for (listen, tls) in [("127.0.0.1:1", false), ("[::1]:1", false), ("0.0.0.0:1", true)] {
         let api = format!("{{ api: {{ listen: \"{listen}\" }}, agents: {{");
-        assert_eq!(
-            read(&SMALL.replace("{ agents: {", &api)).server.api.tls,
-            tls,
-            "{listen}"
-        );
+        assert_eq!(read(&SMALL.replace("{ agents: {", &api)).server.api.tls, tls, "{listen}");
     }
 }
 
@@ -194,10 +155,7 @@ fn a_secret_reference_is_an_object_with_one_known_key() {
     for (value, expected) in [
         (json!({"env": "A"}), Some(SecretRef::Env("A".into()))),
         (json!({"file": "/a"}), Some(SecretRef::File("/a".into()))),
-        (
-            json!({"credential": "a"}),
-            Some(SecretRef::Credential("a".into())),
-        ),
+        (json!({"credential": "a"}), Some(SecretRef::Credential("a".into()))),
         (json!({"env": ""}), None),
         (json!({"env": 1}), None),
         (json!({"env": "A", "file": "/a"}), None),
@@ -211,23 +169,14 @@ fn a_secret_reference_is_an_object_with_one_known_key() {
 
 #[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../docs/quorate.schema.json"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/quorate.schema.json");
     let current = serde_json::to_string_pretty(&json_schema()).expect("it is JSON") + "\n";
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the switch of a test is no configuration"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the switch of a test is no configuration")]
     if std::env::var("UPDATE").is_ok() {
         std::fs::write(path, current).expect("the file can be written");
     } else {
         let committed = std::fs::read_to_string(path).expect("the file can be read");
-        assert!(
-            committed == current,
-            "run UPDATE=1 cargo test -p quorate-config"
-        );
+        assert!(committed == current, "run UPDATE=1 cargo test -p quorate-config");
     }
 }
 

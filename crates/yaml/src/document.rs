@@ -40,10 +40,7 @@ impl Document {
         if let Err(problems) = &mut tree {
             Problem::sort(problems);
         }
-        Ok(Self {
-            file: file.into(),
-            tree: tree?,
-        })
+        Ok(Self { file: file.into(), tree: tree? })
     }
 
     /// Whether there is nothing in it but blanks and comments.
@@ -103,10 +100,7 @@ impl Document {
                 break;
             }
         }
-        Reading {
-            value: None,
-            problems,
-        }
+        Reading { value: None, problems }
     }
 
     /// The keys of the map at `path`, in the order of the text; none if there is no map.
@@ -124,11 +118,7 @@ impl Document {
     /// A problem with the value at `path`, or with as much of the way to it as exists.
     pub fn problem(&self, path: &[&str], message: impl Into<String>) -> Problem {
         let (node, found) = self.tree.find(path);
-        let place = if found {
-            self.tree.place(node)
-        } else {
-            self.tree.key_place(node)
-        };
+        let place = if found { self.tree.place(node) } else { self.tree.key_place(node) };
         self.at(node, place, message.into())
     }
 

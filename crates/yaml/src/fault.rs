@@ -19,11 +19,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     fn new(message: String, hint: Option<String>) -> Self {
-        Self {
-            spot: None,
-            message,
-            hint,
-        }
+        Self { spot: None, message, hint }
     }
 
     /// Says where it is, unless an inner value has said so already.
@@ -102,10 +98,7 @@ fn plain(expected: &str) -> String {
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the others have words of their own"
-)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others have words of their own")]
 fn words(found: Unexpected<'_>) -> String {
     match found {
         Unexpected::Bool(value) => format!("`{value}`"),

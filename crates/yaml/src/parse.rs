@@ -8,7 +8,7 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Options, Spanned, UserMessageFormatter};
 
 use crate::problem::{Problem, Severity};
-use crate::tree::{Content, Entry, Node, NodeId, Place, Tree};
+use crate::tree::{Content, Entry, Map, Node, NodeId, Place, Tree};
 
 /// The longest text, in bytes: a hundred thousand checks fit in.
 const TEXT_MAX: usize = 32 << 20;
@@ -26,10 +26,7 @@ pub fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Vec<Problem>> 
         let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let mut lines = good.split(|byte| *byte == b'\n');
         let last = String::from_utf8_lossy(lines.next_back().unwrap_or_default());
-        let place = Place {
-            line: count(lines.count()),
-            column: count(last.chars().count()),
-        };
+        let place = Place { line: count(lines.count()), column: count(last.chars().count()) };
         vec![
             at(file, place, "the text is not valid UTF-8")
                 .with_hint("save the file with the encoding UTF-8"),
@@ -51,10 +48,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Tree, Vec<Problem>> {
     }
     let parsed = serde_saphyr::from_str_with_options(text, options(text.len()))
         .map_err(|error| vec![problem(file, &error)])?;
-    let mut tree = Tree {
-        nodes: Vec::new(),
-        root: 0,
-    };
+    let mut tree = Tree { nodes: Vec::new(), root: 0 };
     plant(&mut tree, parsed, None);
     // An empty text ends somewhere, but it is nothing from the start.
     if let Some(root) = tree.nodes.first_mut()
@@ -66,19 +60,11 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Tree, Vec<Problem>> {
         .repeated_keys()
         .into_iter()
         .map(|(place, key, first)| {
-            at(
-                file,
-                place,
-                &format!("key `{}` is given twice", crate::shown(key)),
-            )
-            .with_hint(format!("first on line {}", first.line))
+            at(file, place, &format!("key `{}` is given twice", crate::shown(key)))
+                .with_hint(format!("first on line {}", first.line))
         })
         .collect();
-    if repeated.is_empty() {
-        Ok(tree)
-    } else {
-        Err(repeated)
-    }
+    if repeated.is_empty() { Ok(tree) } else { Err(repeated) }
 }
 
 fn options(length: usize) -> Options {
@@ -126,22 +112,14 @@ fn problem(file: &str, error: &Error) -> Problem {
         return at(file, place, "a second document begins here")
             .with_hint("one file holds one document: remove the line `---`");
     }
-    let breach = if let Error::Budget { breach, .. } = error {
-        Some(breach)
-    } else {
-        None
-    };
+    let breach = if let Error::Budget { breach, .. } = error { Some(breach) } else { None };
     if matches!(breach, Some(BudgetBreach::Depth { .. })) || text.contains("recursion limit") {
         let message = format!("nested more than {DEPTH_MAX} levels deep");
         return at(file, place, &message);
     }
     if breach.is_some() || text.contains("limits breached") || text.contains("replay") {
-        return at(
-            file,
-            place,
-            "the document is too large once its aliases are expanded",
-        )
-        .with_hint("use fewer aliases inside aliased values");
+        return at(file, place, "the document is too large once its aliases are expanded")
+            .with_hint("use fewer aliases inside aliased values");
     }
     at(file, place, &crate::shown(text))
 }
@@ -163,10 +141,7 @@ fn plant(
     parsed: Spanned<Parsed>,
     parent: Option<(NodeId, Option<Place>)>,
 ) -> NodeId {
-    let place = |at: serde_saphyr::Location| Place {
-        line: at.line(),
-        column: at.column(),
-    };
+    let place = |at: serde_saphyr::Location| Place { line: at.line(), column: at.column() };
     let id = tree.nodes.len();
     tree.nodes.push(Node {
         at: place(parsed.defined),
@@ -182,12 +157,9 @@ fn plant(
         Parsed::Float(value) => Content::Float(value),
         Parsed::Text(value) => Content::Text(value),
         Parsed::List(items) => Content::List(
-            items
-                .into_iter()
-                .map(|item| plant(tree, item, Some((id, None))))
-                .collect(),
+            items.into_iter().map(|item| plant(tree, item, Some((id, None)))).collect(),
         ),
-        Parsed::Map(entries) => Content::Map(
+        Parsed::Map(entries) => Content::Map(Map::new(
             entries
                 .into_iter()
                 // Keys that start so at the top are a home for anchors.
@@ -197,7 +169,7 @@ fn plant(
                     value: plant(tree, value, Some((id, Some(place(key.defined))))),
                 })
                 .collect(),
-        ),
+        )),
     };
     if let Some(node) = tree.nodes.get_mut(id) {
         node.content = content;

@@ -38,15 +38,10 @@ impl<'t> Reader<'t> {
             Content::Unsigned(value) => visitor.visit_u64(*value),
             Content::Float(value) => visitor.visit_f64(*value),
             Content::Text(value) => visitor.visit_str(value),
-            Content::List(items) => visitor.visit_seq(Items {
-                reader: self,
-                items: items.iter(),
-            }),
-            Content::Map(entries) => visitor.visit_map(Entries {
-                reader: self,
-                left: entries.iter(),
-                current: None,
-            }),
+            Content::List(items) => visitor.visit_seq(Items { reader: self, items: items.iter() }),
+            Content::Map(map) => {
+                visitor.visit_map(Entries { reader: self, left: map.entries.iter(), current: None })
+            }
         }
     }
 
@@ -65,12 +60,10 @@ impl<'t> Reader<'t> {
         if let Content::Text(name) = self.content() {
             return visitor.visit_enum(name.as_str().into_deserializer());
         }
-        let Content::Map(entries) = self.content() else {
+        let Content::Map(map) = self.content() else {
             return self.any(visitor);
         };
-        let mut left = entries
-            .iter()
-            .filter(|entry| !self.out.contains(&entry.value));
+        let mut left = map.entries.iter().filter(|entry| !self.out.contains(&entry.value));
         if let (Some(entry), None) = (left.next(), left.next()) {
             let reader = self.to(entry.value);
             visitor.visit_enum(Variant { reader, entry })
@@ -190,9 +183,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        let entry = self
-            .current
-            .ok_or_else(|| Fault::custom("a value was asked for before its key"))?;
+        let entry =
+            self.current.ok_or_else(|| Fault::custom("a value was asked for before its key"))?;
         seed.deserialize(self.reader.to(entry.value))
     }
 }

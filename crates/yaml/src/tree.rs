@@ -38,13 +38,36 @@ pub(crate) enum Content {
     Float(f64),
     Text(String),
     List(Vec<NodeId>),
-    Map(Vec<Entry>),
+    Map(Map),
 }
 
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) value: NodeId,
+}
+
+/// The entries of a map in the order of the text, and how to find one by its key.
+#[derive(Debug)]
+pub(crate) struct Map {
+    pub(crate) entries: Vec<Entry>,
+    /// Indices into `entries`, by key.
+    sorted: Vec<usize>,
+}
+
+impl Map {
+    pub(crate) fn new(entries: Vec<Entry>) -> Self {
+        let mut sorted: Vec<usize> = (0..entries.len()).collect();
+        sorted.sort_by_key(|index| entries.get(*index).map(|entry| entry.key.as_str()));
+        Self { entries, sorted }
+    }
+
+    fn get(&self, key: &str) -> Option<NodeId> {
+        let key_at = |index: &usize| self.entries.get(*index).map(|entry| entry.key.as_str());
+        let found = self.sorted.binary_search_by_key(&Some(key), key_at).ok()?;
+        let entry = self.entries.get(*self.sorted.get(found)?)?;
+        Some(entry.value)
+    }
 }
 
 impl Tree {
@@ -62,26 +85,22 @@ impl Tree {
 
     /// What the node holds; nothing if there is no such node.
     pub(crate) fn content(&self, id: NodeId) -> &Content {
-        self.nodes
-            .get(id)
-            .map_or(&Content::Null, |node| &node.content)
+        self.nodes.get(id).map_or(&Content::Null, |node| &node.content)
     }
 
     /// The keys and values of a map; none if the node is not a map.
     pub(crate) fn entries(&self, id: NodeId) -> &[Entry] {
-        if let Content::Map(entries) = self.content(id) {
-            entries
-        } else {
-            &[]
-        }
+        if let Content::Map(map) = self.content(id) { &map.entries } else { &[] }
     }
 
     fn child(&self, id: NodeId, part: &str) -> Option<NodeId> {
         if let Content::List(items) = self.content(id) {
-            return items.get(part.parse::<usize>().ok()?).copied();
+            items.get(part.parse::<usize>().ok()?).copied()
+        } else if let Content::Map(map) = self.content(id) {
+            map.get(part)
+        } else {
+            None
         }
-        let entry = self.entries(id).iter().find(|entry| entry.key == part)?;
-        Some(entry.value)
     }
 
     /// Where to point at for the node: at a scalar itself, otherwise at the key that holds it.
@@ -89,10 +108,7 @@ impl Tree {
         let Some(node) = self.nodes.get(id) else {
             return Place { line: 1, column: 1 };
         };
-        let scalar = !matches!(
-            node.content,
-            Content::Null | Content::List(_) | Content::Map(_)
-        );
+        let scalar = !matches!(node.content, Content::Null | Content::List(_) | Content::Map(_));
         match node.parent {
             Some((_, Some(key_at))) if !scalar => key_at,
             _ => node.at,
@@ -115,10 +131,7 @@ impl Tree {
             if id == ancestor {
                 return true;
             }
-            here = self
-                .nodes
-                .get(id)
-                .and_then(|node| node.parent.map(|(parent, _)| parent));
+            here = self.nodes.get(id).and_then(|node| node.parent.map(|(parent, _)| parent));
         }
         false
     }

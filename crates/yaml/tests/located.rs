@@ -74,23 +74,16 @@ fn what_is_lacking_only_because_a_part_was_bad_is_not_said_again() {
 
 #[test]
 fn text_that_is_not_yaml_is_refused_at_its_place() {
-    let bomb = (1..12).fold(
-        "a0: &a0 [x, x, x, x, x, x, x, x]\n".to_owned(),
-        |text, n| {
-            let items = vec![format!("*a{}", n - 1); 10].join(", ");
-            text + &format!("a{n}: &a{n} [{items}]\n")
-        },
-    );
+    let bomb = (1..12).fold("a0: &a0 [x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
+        let items = vec![format!("*a{}", n - 1); 10].join(", ");
+        text + &format!("a{n}: &a{n} [{items}]\n")
+    });
     let deep_block = (0..1_000).fold(String::new(), |text, n| text + &" ".repeat(n) + "a:\n");
     for (text, place, words) in [
         ("", "1:1", "the file is empty"),
         ("# nothing\n", "1:1", "the file is empty"),
         ("hello\n", "1:1", "expected a map"),
-        (
-            "name: n\nname: m\n",
-            "2:1",
-            "`name` is given twice (first on line 1)",
-        ),
+        ("name: n\nname: m\n", "2:1", "`name` is given twice (first on line 1)"),
         ("name:\n\tx: 1\n", "2:2", "a tab cannot indent (use spaces)"),
         ("name: a\0b\n", "1:8", "unexpected character"),
         ("name: n\n---\nname: m\n", "3:1", "second document"),
@@ -106,15 +99,9 @@ fn text_that_is_not_yaml_is_refused_at_its_place() {
         let problems = Document::parse("g.yaml", text)
             .and_then(|document| document.read::<Garden>())
             .expect_err("it is bad");
-        let found = problems
-            .first()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let found = problems.first().map(ToString::to_string).unwrap_or_default();
         assert_eq!(problems.len(), 1, "{found}");
-        assert!(
-            found.starts_with(&format!("g.yaml:{place}")) && found.contains(words),
-            "{found}"
-        );
+        assert!(found.starts_with(&format!("g.yaml:{place}")) && found.contains(words), "{found}");
     }
 }
 
@@ -161,10 +148,8 @@ fn merges_and_anchors_work_and_point_at_both_ends() {
     );
     check(
         "x-bed: &bed {plant: rose, rows: many}\nname: n\nbeds: {a: *bed}\n",
-        &[
-            "g.yaml:1:33: expected a whole number that is not negative, found the text \"many\" \
-             (used through the alias on line 3)",
-        ],
+        &["g.yaml:1:33: expected a whole number that is not negative, found the text \"many\" \
+             (used through the alias on line 3)"],
     );
 }
 
@@ -174,17 +159,10 @@ fn words_for_booleans_and_numbers_with_decorations_stay_text() {
         .expect("it is YAML");
     let read: BTreeMap<String, Vec<Option<String>>> = {
         let reading = document.read_part(&[], &[]);
-        assert_eq!(
-            reading.problems.len(),
-            1,
-            "only `true` is no text: {reading:?}"
-        );
+        assert_eq!(reading.problems.len(), 1, "only `true` is no text: {reading:?}");
         reading.value.expect("the rest fits")
     };
-    let text: Vec<&str> = read["a"]
-        .iter()
-        .map(|s| s.as_deref().unwrap_or("~"))
-        .collect();
+    let text: Vec<&str> = read["a"].iter().map(|s| s.as_deref().unwrap_or("~")).collect();
     assert_eq!(text, ["yes", "no", "on", "010", "1_000", "31", "~", "5"]);
 }
 
