@@ -52,10 +52,7 @@ pub(crate) enum Settled {
         wrote: bool,
     },
     /// It and all that came after it failed; who waited for them. Their decisions are owed.
-    Failed {
-        acks: Vec<Ack>,
-        error: Arc<StoreError>,
-    },
+    Failed { acks: Vec<Ack>, error: Arc<StoreError> },
 }
 
 #[derive(Debug)]
@@ -109,12 +106,7 @@ impl Ledger {
     /// Hands in results first, and then the decisions that they caused, in one commit. The caller
     /// has seen that there is room, unless there are no results.
     pub(crate) fn record(&mut self, ack: Option<Ack>, writes: Vec<Write>, decided: Vec<Decided>) {
-        let mut entry = Entry {
-            answer: None,
-            ack,
-            decided: Vec::new(),
-            owed: 0,
-        };
+        let mut entry = Entry { answer: None, ack, decided: Vec::new(), owed: 0 };
         let mut writes = writes;
         if self.owed.is_empty() && self.under_way.len() < ORDERED_MAX - 1 {
             writes.extend(decided.iter().cloned().map(Write::from));
@@ -187,11 +179,7 @@ impl Ledger {
             }
         }
         self.pay();
-        Settled::Durable {
-            ack,
-            decided,
-            wrote,
-        }
+        Settled::Durable { ack, decided, wrote }
     }
 
     fn failed(&mut self, error: Arc<StoreError>, now: Timestamp) -> Settled {
@@ -272,3 +260,6 @@ pub(crate) struct Mark {
 
 /// The marks of all runs of all agents.
 pub(crate) type Marks = BTreeMap<(AgentId, BootId), Mark>;
+
+#[cfg(test)]
+mod tests;

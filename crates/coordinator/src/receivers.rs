@@ -32,7 +32,7 @@ impl Receivers {
                 ));
                 continue;
             };
-            match secrets::resolve(&receiver.options, kind.secrets()) {
+            match secrets::resolve(&receiver.options) {
                 Ok(options) => match kind.parse(&options) {
                     Ok(notifier) => {
                         notifiers.insert(id.clone(), notifier.into());
@@ -46,10 +46,7 @@ impl Receivers {
             }
         }
         if problems.is_empty() {
-            Ok(Self {
-                notifiers,
-                operators: configuration.fleet.operators.clone(),
-            })
+            Ok(Self { notifiers, operators: configuration.fleet.operators.clone() })
         } else {
             Err(ReceiversError { problems })
         }

@@ -44,20 +44,23 @@ pub(crate) enum SecretError {
     },
 }
 
-/// The options with the secrets at `paths` (dotted) put in the place of their references.
-pub(crate) fn resolve(options: &Value, paths: &[&str]) -> Result<Value, SecretError> {
-    let mut options = options.clone();
-    for path in paths {
-        let place = path
-            .split('.')
-            .try_fold(&mut options, |value, key| value.get_mut(key));
-        if let Some(place) = place
-            && let Some(reference) = SecretRef::from_value(place)
-        {
-            *place = Value::String(read(&reference)?.reveal().to_owned());
-        }
+/// The options with values in the place of references, wherever one stands.
+pub(crate) fn resolve(options: &Value) -> Result<Value, SecretError> {
+    if let Some(reference) = SecretRef::from_value(options) {
+        return Ok(Value::String(read(&reference)?.reveal().to_owned()));
     }
-    Ok(options)
+    match options {
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            let resolved = fields.map(|(key, value)| Ok((key.clone(), resolve(value)?)));
+            Ok(Value::Object(resolved.collect::<Result<_, _>>()?))
+        }
+        Value::Array(values) => {
+            let resolved = values.iter().map(resolve);
+            Ok(Value::Array(resolved.collect::<Result<_, _>>()?))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(options.clone()),
+    }
 }
 
 /// The value that a reference stands for.
@@ -89,10 +92,7 @@ fn variable(name: &str) -> Option<String> {
 
 /// The content of a file without a final line break.
 fn file(path: &Path) -> Result<Secret, SecretError> {
-    let failed = |source| SecretError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| SecretError::File { path: path.to_owned(), source };
     let mut text = String::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text))
@@ -101,9 +101,7 @@ fn file(path: &Path) -> Result<Secret, SecretError> {
     let value = value.strip_suffix('\r').unwrap_or(value);
     let fits = u64::try_from(text.len()).is_ok_and(|length| length <= SECRET_BYTES_MAX);
     if value.is_empty() || !fits {
-        return Err(SecretError::Size {
-            path: path.to_owned(),
-        });
+        return Err(SecretError::Size { path: path.to_owned() });
     }
     Ok(Secret::new(value))
 }
@@ -115,30 +113,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_named_options_are_resolved() {
-        let path = std::env::temp_dir().join(format!("quorate-secret-{}", std::process::id()));
+    fn references_are_resolved_wherever_they_stand() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
         std::fs::write(&path, "whsec_abc\n").unwrap();
         let options = json!({
-            "url": { "file": path },
-            "nested": { "key": { "file": path } },
-            "text": { "file": path },
+            "url": "https://example.com/",
+            "secret": [{ "file": path }, { "file": path }],
+            "headers": { "authorization": { "file": path } },
+            "timeout": 5,
         });
-        let resolved = resolve(&options, &["url", "nested.key", "absent.key"]).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(resolved["url"], "whsec_abc");
-        assert_eq!(resolved["nested"]["key"], "whsec_abc");
-        assert_eq!(resolved["text"], options["text"]);
+        let resolved = resolve(&options).unwrap();
+        assert_eq!(
+            resolved,
+            json!({
+                "url": "https://example.com/",
+                "secret": ["whsec_abc", "whsec_abc"],
+                "headers": { "authorization": "whsec_abc" },
+                "timeout": 5,
+            })
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_named() {
         let missing = json!({ "url": { "env": "QUORATE_TEST_SURELY_NOT_SET" } });
-        let error = resolve(&missing, &["url"]).unwrap_err();
+        let error = resolve(&missing).unwrap_err();
         assert!(error.to_string().contains("QUORATE_TEST_SURELY_NOT_SET"));
         let outside = json!({ "url": { "credential": "../passwd" } });
-        assert!(matches!(
-            resolve(&outside, &["url"]),
-            Err(SecretError::BadCredential { .. })
-        ));
+        assert!(matches!(resolve(&outside), Err(SecretError::BadCredential { .. })));
     }
 }

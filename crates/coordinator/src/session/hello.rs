@@ -61,11 +61,7 @@ pub(super) fn check(hello: wire::Hello, peer: &Peer) -> Result<Hello, Status> {
     Ok(Hello {
         boot: BootId(u128::from_be_bytes(boot)),
         version: hello.version.chars().take(VERSION_MAX).collect(),
-        kinds: hello
-            .kinds
-            .iter()
-            .filter_map(|kind| kind.parse().ok())
-            .collect(),
+        kinds: hello.kinds.iter().filter_map(|kind| kind.parse().ok()).collect(),
         revisions: revisions
             .filter_map(|(check, revision)| Some((check.parse().ok()?, Revision(revision))))
             .collect(),

@@ -66,9 +66,7 @@ impl Session {
         heartbeat: &wire::Heartbeat,
         known: &mut Known,
     ) -> Result<(), Status> {
-        let ack = wire::HeartbeatAck {
-            sequence: heartbeat.sequence,
-        };
+        let ack = wire::HeartbeatAck { sequence: heartbeat.sequence };
         self.send(Down::HeartbeatAck(ack)).await?;
         let round_trip = match heartbeat.round_trip {
             Some(span) => convert::duration_from_wire("round_trip", Some(span))
@@ -91,9 +89,7 @@ impl Session {
 
     async fn config_ack(&self, ack: wire::ConfigAck, known: &mut Known) -> Result<(), Status> {
         if !known.sync.acked(ack) {
-            return Err(refusal::invalid(
-                "field nonce is not that of the update under way",
-            ));
+            return Err(refusal::invalid("field nonce is not that of the update under way"));
         }
         let word = ToEngine::Configured {
             agent: self.peer.agent.clone(),
@@ -140,11 +136,8 @@ impl Session {
         let check: CheckId = ack.check.parse().map_err(refusal::invalid)?;
         let reason: String = ack.reason.chars().take(64).collect();
         tracing::debug!(agent = %self.peer.agent, %check, round = ack.round, ?reason, "probe declined");
-        let word = ToEngine::Declined {
-            agent: self.peer.agent.clone(),
-            round: RoundId(ack.round),
-            check,
-        };
+        let word =
+            ToEngine::Declined { agent: self.peer.agent.clone(), round: RoundId(ack.round), check };
         self.tell(word).await
     }
 }

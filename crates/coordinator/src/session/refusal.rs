@@ -69,12 +69,7 @@ pub(super) fn region_mismatch(peer: &Peer, claimed: &RegionId) -> Status {
 }
 
 pub(super) fn invalid(message: impl std::fmt::Display) -> Status {
-    refuse(
-        Code::InvalidArgument,
-        "FIELD_INVALID",
-        message.to_string(),
-        [],
-    )
+    refuse(Code::InvalidArgument, "FIELD_INVALID", message.to_string(), [])
 }
 
 pub(super) fn superseded() -> Status {
@@ -106,12 +101,7 @@ pub(super) fn unacked() -> Status {
 }
 
 pub(super) fn too_slow() -> Status {
-    refuse(
-        Code::ResourceExhausted,
-        "AGENT_TOO_SLOW",
-        "the agent does not read what it is sent",
-        [],
-    )
+    refuse(Code::ResourceExhausted, "AGENT_TOO_SLOW", "the agent does not read what it is sent", [])
 }
 
 pub(super) fn expired(peer: &Peer) -> Status {
@@ -124,12 +114,7 @@ pub(super) fn expired(peer: &Peer) -> Status {
 }
 
 pub(super) fn draining(retry_after: Duration) -> Status {
-    later(
-        Code::Unavailable,
-        "DRAINING",
-        "the coordinator is stopping",
-        retry_after,
-    )
+    later(Code::Unavailable, "DRAINING", "the coordinator is stopping", retry_after)
 }
 
 pub(super) fn store_unavailable(full: bool, retry_after: Duration) -> Status {
