@@ -43,13 +43,10 @@ impl Votes<'_> {
     }
 
     fn each(&self) -> impl Iterator<Item = (&Group, &Reading, Option<&AgentVote>)> {
-        self.groups
-            .iter()
-            .zip(&self.count.readings)
-            .map(|(group, reading)| {
-                let spoken = reading.decisive.and_then(|place| group.votes.get(place));
-                (group, reading, spoken)
-            })
+        self.groups.iter().zip(&self.count.readings).map(|(group, reading)| {
+            let spoken = reading.decisive.and_then(|place| group.votes.get(place));
+            (group, reading, spoken)
+        })
     }
 
     /// Who is probably responsible; `None` if the votes no longer show it.
@@ -60,11 +57,7 @@ impl Votes<'_> {
                 .filter_map(|(group, _, vote)| {
                     let vote = vote?;
                     let region = ctx.fleet.regions.get(&ctx.roster.region(group.region).id);
-                    Some(Witness {
-                        region,
-                        outcome: vote.outcome,
-                        status: vote.status,
-                    })
+                    Some(Witness { region, outcome: vote.outcome, status: vote.status })
                 })
                 .collect()
         };
@@ -91,10 +84,7 @@ impl Votes<'_> {
             quorum_effective: number(needed),
             scope: self.scope(state),
             rounds,
-            entries: self
-                .each()
-                .map(|(group, reading, _)| entry(ctx, group, reading))
-                .collect(),
+            entries: self.each().map(|(group, reading, _)| entry(ctx, group, reading)).collect(),
         }
     }
 
@@ -136,21 +126,13 @@ impl Votes<'_> {
             parts.push(format!("no vote from {}", silent.join(", ")));
         }
         let recovering = if is_recovering { "recovering, " } else { "" };
-        format!(
-            "{recovering}{affected} of {live} regions: {}",
-            parts.join("; ")
-        )
+        format!("{recovering}{affected} of {live} regions: {}", parts.join("; "))
     }
 }
 
 fn blocked(kept: &[Witness<'_>]) -> Option<Cause> {
-    let forbidden = Outcome::Blocked {
-        reason: BlockReason::Forbidden,
-    };
-    let refused = kept
-        .iter()
-        .filter(|witness| witness.outcome == forbidden)
-        .count();
+    let forbidden = Outcome::Blocked { reason: BlockReason::Forbidden };
+    let refused = kept.iter().filter(|witness| witness.outcome == forbidden).count();
     if kept.is_empty() {
         None
     } else if refused * 2 > kept.len() {
@@ -168,11 +150,7 @@ fn entry(ctx: &Context<'_>, group: &Group, reading: &Reading) -> BallotEntry {
     let started: Option<Timestamp> = vote.and_then(AgentVote::started);
     let is_failure = vote.is_some_and(|vote| !vote.outcome.is_success());
     let run = vote.map_or(0, |vote| vote.run.length);
-    let in_a_row = if spoken.is_some() {
-        reading.in_a_row
-    } else {
-        run
-    };
+    let in_a_row = if spoken.is_some() { reading.in_a_row } else { run };
     BallotEntry {
         region: ctx.roster.region(group.region).id.clone(),
         agent: vote.map(|vote| ctx.roster.agent(vote.agent).id.clone()),
@@ -181,9 +159,7 @@ fn entry(ctx: &Context<'_>, group: &Group, reading: &Reading) -> BallotEntry {
         age: started.map(|started| ctx.now - started),
         failed_in_a_row: if is_failure { u32::from(in_a_row) } else { 0 },
         counted: reading.counted,
-        message: vote
-            .map(|vote| String::from(vote.message.as_ref()))
-            .unwrap_or_default(),
+        message: vote.map(|vote| String::from(vote.message.as_ref())).unwrap_or_default(),
         address: vote.and_then(|vote| vote.address),
     }
 }
@@ -191,36 +167,15 @@ fn entry(ctx: &Context<'_>, group: &Group, reading: &Reading) -> BallotEntry {
 /// What a probe found, in two or three words.
 fn phrase(vote: &AgentVote) -> String {
     match (vote.outcome, vote.status) {
-        (
-            Outcome::Fail {
-                reason: Reason::Status,
-                ..
-            },
-            Some(status),
-        ) => format!("status {status}"),
+        (Outcome::Fail { reason: Reason::Status, .. }, Some(status)) => format!("status {status}"),
         (Outcome::Fail { phase, reason }, _) => {
             format!("{phase} {}", reason.as_str().replace('_', " "))
         }
-        (
-            Outcome::Blocked {
-                reason: BlockReason::RateLimit,
-            },
-            _,
-        ) => "rate limit".to_owned(),
-        (
-            Outcome::Blocked {
-                reason: BlockReason::Forbidden,
-            },
-            Some(status),
-        ) => {
+        (Outcome::Blocked { reason: BlockReason::RateLimit }, _) => "rate limit".to_owned(),
+        (Outcome::Blocked { reason: BlockReason::Forbidden }, Some(status)) => {
             format!("refused with {status}")
         }
-        (
-            Outcome::Blocked {
-                reason: BlockReason::Forbidden,
-            },
-            None,
-        ) => "refused".to_owned(),
+        (Outcome::Blocked { reason: BlockReason::Forbidden }, None) => "refused".to_owned(),
         (outcome @ (Outcome::Ok | Outcome::Slow | Outcome::Inconclusive { .. }), _) => {
             outcome.to_string()
         }

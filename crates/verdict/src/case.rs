@@ -84,11 +84,7 @@ impl Case {
             self.grace = now + freshness(&check);
             self.episode = None;
         }
-        let mut old = if keeps {
-            std::mem::take(&mut self.groups)
-        } else {
-            Vec::new()
-        };
+        let mut old = if keeps { std::mem::take(&mut self.groups) } else { Vec::new() };
         let mut kept = |region: &RegionIx| {
             let place = old.iter().position(|group| group.region == *region)?;
             Some(old.swap_remove(place))
@@ -166,10 +162,7 @@ impl Case {
             Ok(say) => say,
             Err(doubt) => return group.doubt(agent, started, doubt),
         };
-        let sight = Sight {
-            now: ctx.now,
-            cut: None,
-        };
+        let sight = Sight { now: ctx.now, cut: None };
         let before = group.read(ctx.roster, sight);
         if !group.insert(agent, result, (started, say), fresh_until) {
             return;
@@ -199,13 +192,7 @@ impl Case {
         let is_news = last.is_none_or(|last| last < started);
         if is_current
             && is_news
-            && !is_alarmed(&group.read(
-                ctx.roster,
-                Sight {
-                    now: ctx.now,
-                    cut: None,
-                },
-            ))
+            && !is_alarmed(&group.read(ctx.roster, Sight { now: ctx.now, cut: None }))
         {
             self.suspect(ctx, agent, started, false);
         }
@@ -240,10 +227,7 @@ impl Case {
     }
 
     fn note_success(&mut self, started: Timestamp) {
-        let is_before = self
-            .memory
-            .first_failure
-            .is_none_or(|first| started < first);
+        let is_before = self.memory.first_failure.is_none_or(|first| started < first);
         if is_before && self.memory.last_success.is_none_or(|last| last < started) {
             self.memory.last_success = Some(started);
         }
@@ -252,11 +236,7 @@ impl Case {
     /// How much longer a vote speaks because the target asked to be left alone.
     fn announced_delay(&self, result: &ProbeResult) -> Duration {
         let most = self.check.interval * RETRY_AFTER_INTERVALS_MAX;
-        result
-            .observation
-            .evidence
-            .retry_after
-            .map_or(Duration::ZERO, |delay| delay.min(most))
+        result.observation.evidence.retry_after.map_or(Duration::ZERO, |delay| delay.min(most))
     }
 
     /// Looks at everything and does what follows. Returns when to look again.
@@ -289,23 +269,13 @@ impl Case {
 
     fn count(&self, ctx: &Context<'_>) -> Count {
         let is_down = self.memory.latched == State::Down;
-        let cut = self
-            .episode
-            .as_ref()
-            .filter(|_| !is_down)
-            .map(|episode| episode.cut);
+        let cut = self.episode.as_ref().filter(|_| !is_down).map(|episode| episode.cut);
         self.count_from(ctx, cut)
     }
 
     fn count_from(&self, ctx: &Context<'_>, cut: Option<Timestamp>) -> Count {
         let sight = Sight { now: ctx.now, cut };
-        Count::of(
-            &self.check,
-            self.groups
-                .iter()
-                .map(|g| g.read(ctx.roster, sight))
-                .collect(),
-        )
+        Count::of(&self.check, self.groups.iter().map(|g| g.read(ctx.roster, sight)).collect())
     }
 
     /// Asks the round that is due and closes the episode that is over. Returns whether it closed.
@@ -366,19 +336,13 @@ impl Case {
         *next_round += 1;
         let start_within = ctx.policy().suspect_after(self.check.timeout);
         let deadline = ctx.now + start_within + self.check.timeout + ctx.policy().heartbeat;
-        let witnesses = asked
-            .iter()
-            .copied()
-            .filter(|agent| ctx.roster.agent(*agent).is_witness());
+        let witnesses = asked.iter().copied().filter(|agent| ctx.roster.agent(*agent).is_witness());
         episode.asked(round, witnesses, (ctx.now, deadline));
         effects.push(Effect::Confirm(Confirmation {
             check: self.check.id.clone(),
             revision: self.check.revision,
             round,
-            agents: asked
-                .iter()
-                .map(|agent| ctx.roster.agent(*agent).id.clone())
-                .collect(),
+            agents: asked.iter().map(|agent| ctx.roster.agent(*agent).id.clone()).collect(),
             start_within,
         }));
     }
@@ -389,14 +353,11 @@ impl Case {
         let time = self.memory.recovery_time(policy, ctx.now);
         [
             count.until(),
-            self.episode
-                .as_ref()
-                .and_then(|episode| episode.wake(ctx.now)),
+            self.episode.as_ref().and_then(|episode| episode.wake(ctx.now)),
             self.notice_due(),
             recovery::due(&self.memory, time),
             incident::digest_due(&self.memory, policy),
-            self.settling
-                .map(|(_, _, since)| since + policy.absent_after),
+            self.settling.map(|(_, _, since)| since + policy.absent_after),
             Some(self.grace),
         ]
         .into_iter()

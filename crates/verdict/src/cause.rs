@@ -43,10 +43,7 @@ pub(crate) fn of_failures(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Caus
     if let Some(cause) = shared_label(failing, fine) {
         return cause;
     }
-    if failing
-        .iter()
-        .all(|witness| witness.status.is_some_and(is_gateways))
-    {
+    if failing.iter().all(|witness| witness.status.is_some_and(is_gateways)) {
         return Cause::Origin;
     }
     let mut symptoms: BTreeMap<Cause, usize> = BTreeMap::new();
@@ -64,19 +61,13 @@ fn shared_label(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Option<Cause> 
         return None;
     }
     let label = |witness: &Witness<'_>, name: &str| {
-        witness
-            .region
-            .and_then(|region| region.labels.get(name))
-            .cloned()
+        witness.region.and_then(|region| region.labels.get(name)).cloned()
     };
     let (_, cause) = LABELS.into_iter().find(|(name, _)| {
-        failing
-            .first()
-            .and_then(|first| label(first, name))
-            .is_some_and(|value| {
-                let has = |witness: &Witness<'_>| label(witness, name).as_ref() == Some(&value);
-                failing.iter().all(has) && !fine.iter().any(has)
-            })
+        failing.first().and_then(|first| label(first, name)).is_some_and(|value| {
+            let has = |witness: &Witness<'_>| label(witness, name).as_ref() == Some(&value);
+            failing.iter().all(has) && !fine.iter().any(has)
+        })
     })?;
     Some(cause)
 }
@@ -120,11 +111,7 @@ pub(crate) fn symptom(outcome: Outcome) -> Cause {
             Phase::Connect => Cause::TargetNetwork,
             Phase::Tls => Cause::TargetTls,
             Phase::Send | Phase::Ttfb | Phase::Transfer | Phase::Assert => {
-                if reason == Reason::Timeout {
-                    Cause::TargetTimeout
-                } else {
-                    Cause::TargetHttp
-                }
+                if reason == Reason::Timeout { Cause::TargetTimeout } else { Cause::TargetHttp }
             }
         },
     }
@@ -149,20 +136,13 @@ mod tests {
             .iter()
             .map(|(region, reason, status)| Witness {
                 region: Some(region),
-                outcome: Outcome::Fail {
-                    phase: Phase::Connect,
-                    reason: *reason,
-                },
+                outcome: Outcome::Fail { phase: Phase::Connect, reason: *reason },
                 status: *status,
             })
             .collect();
         let fine: Vec<Witness<'_>> = fine
             .iter()
-            .map(|region| Witness {
-                region: Some(region),
-                outcome: Outcome::Ok,
-                status: None,
-            })
+            .map(|region| Witness { region: Some(region), outcome: Outcome::Ok, status: None })
             .collect();
         assert_eq!(of_failures(&failing, &fine), cause);
     }
@@ -174,43 +154,15 @@ mod tests {
         let timeout = Reason::Timeout;
         check(&[(&a, timeout, None)], &[&b, &c], Cause::Path);
         check(&[(&a, timeout, None)], &[], Cause::TargetNetwork);
-        check(
-            &[(&a, timeout, None), (&b, timeout, None)],
-            &[&c, &d],
-            Cause::PathProvider,
-        );
-        check(
-            &[(&a, timeout, None), (&d, timeout, None)],
-            &[&b, &c],
-            Cause::PathCountry,
-        );
-        check(
-            &[(&a, timeout, None), (&c, timeout, None)],
-            &[&b, &d],
-            Cause::TargetNetwork,
-        );
-        check(
-            &[(&a, timeout, None), (&b, timeout, None)],
-            &[],
-            Cause::TargetNetwork,
-        );
+        check(&[(&a, timeout, None), (&b, timeout, None)], &[&c, &d], Cause::PathProvider);
+        check(&[(&a, timeout, None), (&d, timeout, None)], &[&b, &c], Cause::PathCountry);
+        check(&[(&a, timeout, None), (&c, timeout, None)], &[&b, &d], Cause::TargetNetwork);
+        check(&[(&a, timeout, None), (&b, timeout, None)], &[], Cause::TargetNetwork);
         let told = Some(502);
         let status = Reason::Status;
-        check(
-            &[(&a, status, told), (&c, status, told)],
-            &[],
-            Cause::Origin,
-        );
-        check(
-            &[(&a, status, told), (&c, status, Some(500))],
-            &[],
-            Cause::TargetHttp,
-        );
-        check(
-            &[(&a, timeout, None), (&c, Reason::Refused, None)],
-            &[],
-            Cause::TargetMixed,
-        );
+        check(&[(&a, status, told), (&c, status, told)], &[], Cause::Origin);
+        check(&[(&a, status, told), (&c, status, Some(500))], &[], Cause::TargetHttp);
+        check(&[(&a, timeout, None), (&c, Reason::Refused, None)], &[], Cause::TargetMixed);
         check(&[], &[&a], Cause::None);
     }
 }

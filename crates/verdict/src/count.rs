@@ -65,11 +65,7 @@ impl Count {
             fresh: number(&|r| r.say.is_some()),
             succeeding,
             succeeding_again: number(&|r| r.succeeds() && r.in_a_row >= OWN_SUCCESSES),
-            blocked: if refusals_fail {
-                blocked - refused
-            } else {
-                blocked
-            },
+            blocked: if refusals_fail { blocked - refused } else { blocked },
             blocked_again: number(&|r| r.is_blocked() && !fails(r) && r.in_a_row >= OWN_FAILURES),
             slow: number(&is_slow),
             refusals_fail,
@@ -108,11 +104,7 @@ impl Count {
 
     /// Start of the earliest run of trouble.
     pub(crate) fn trouble_since(&self) -> Option<Timestamp> {
-        self.readings
-            .iter()
-            .filter(|r| self.is_troubled(r))
-            .map(|r| r.since)
-            .min()
+        self.readings.iter().filter(|r| self.is_troubled(r)).map(|r| r.since).min()
     }
 
     /// Whether every region that votes has shown enough successes in a row.
@@ -122,10 +114,7 @@ impl Count {
 
     /// When the first of the votes ends.
     pub(crate) fn until(&self) -> Option<Timestamp> {
-        self.readings
-            .iter()
-            .filter_map(|reading| reading.until)
-            .min()
+        self.readings.iter().filter_map(|reading| reading.until).min()
     }
 }
 
@@ -137,3 +126,6 @@ fn fails(reading: &Reading, refusals_fail: bool) -> bool {
 fn is_slow(reading: &Reading) -> bool {
     reading.say == Some(Say::Slow) && reading.slow_in_a_row >= SLOW_ANSWERS
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,11 +86,7 @@ impl Engine {
                     case.late(ctx, agent, &suspicion);
                 });
             }
-            Event::Declined {
-                agent,
-                round,
-                check,
-            } => {
+            Event::Declined { agent, round, check } => {
                 if let Some(ix) = self.roster.find(&agent) {
                     self.about(&check, now, effects, |case, _| case.declined(ix, round));
                 }
@@ -139,11 +135,8 @@ impl Engine {
         }
         let fleet = Arc::clone(&self.fleet);
         for (id, check) in &fleet.checks {
-            let regions: Vec<RegionIx> = check
-                .regions
-                .iter()
-                .map(|region| self.roster.intern(region, now))
-                .collect();
+            let regions: Vec<RegionIx> =
+                check.regions.iter().map(|region| self.roster.intern(region, now)).collect();
             if let Some(ix) = self.by_check.get(id).copied() {
                 if let Some(case) = self.cases[ix.0 as usize].as_mut() {
                     case.redefine(Arc::clone(check), &regions, now);
@@ -198,11 +191,7 @@ impl Engine {
         for result in restore.results {
             let agent = self.roster.enrol(&result.id.agent, &result.region, now);
             self.watch_agent(agent, now);
-            let ctx = Context {
-                fleet: &self.fleet,
-                roster: &self.roster,
-                now,
-            };
+            let ctx = Context { fleet: &self.fleet, roster: &self.roster, now };
             let Some(ix) = self.by_check.get(&result.check) else {
                 continue;
             };
@@ -253,14 +242,12 @@ impl Engine {
         let region = self.roster.agent(ix).region;
         for (place, case) in (0_u32..).zip(&mut self.cases) {
             if let Some(case) = case.as_mut().filter(|case| case.votes_in(region)) {
-                self.alarms
-                    .arm(&mut case.alarm, Subject::Check(CheckIx(place)), now);
+                self.alarms.arm(&mut case.alarm, Subject::Check(CheckIx(place)), now);
             }
         }
         if change == Change::State {
             let place = self.roster.region_mut(region);
-            self.alarms
-                .arm(&mut place.alarm, Subject::Region(region), now);
+            self.alarms.arm(&mut place.alarm, Subject::Region(region), now);
             self.watch_fleet(now);
             for member in self.roster.region(region).agents.clone() {
                 self.watch_agent(member, now);
@@ -269,8 +256,7 @@ impl Engine {
     }
 
     fn watch_agent(&mut self, ix: AgentIx, at: Timestamp) {
-        self.alarms
-            .arm(&mut self.roster.agent_mut(ix).alarm, Subject::Agent(ix), at);
+        self.alarms.arm(&mut self.roster.agent_mut(ix).alarm, Subject::Agent(ix), at);
     }
 
     fn watch_fleet(&mut self, now: Timestamp) {
@@ -303,11 +289,7 @@ impl Engine {
         let Some(ix) = self.by_check.get(check).copied() else {
             return;
         };
-        let ctx = Context {
-            fleet: &self.fleet,
-            roster: &self.roster,
-            now,
-        };
+        let ctx = Context { fleet: &self.fleet, roster: &self.roster, now };
         if let Some(case) = self.cases[ix.0 as usize].as_mut() {
             take(case, &ctx);
         }
@@ -315,11 +297,7 @@ impl Engine {
     }
 
     fn judge(&mut self, ix: CheckIx, now: Timestamp, effects: &mut Vec<Effect>) {
-        let ctx = Context {
-            fleet: &self.fleet,
-            roster: &self.roster,
-            now,
-        };
+        let ctx = Context { fleet: &self.fleet, roster: &self.roster, now };
         let Some(case) = self.cases[ix.0 as usize].as_mut() else {
             return;
         };

@@ -95,11 +95,7 @@ impl Episode {
 
     /// Whether an answer that could matter is still to come.
     pub(crate) fn is_waiting(&self, roster: &Roster, now: Timestamp) -> bool {
-        now < self.deadline
-            && self
-                .pending
-                .iter()
-                .any(|agent| roster.agent(*agent).is_witness())
+        now < self.deadline && self.pending.iter().any(|agent| roster.agent(*agent).is_witness())
     }
 
     /// When to look at it again.
@@ -122,10 +118,7 @@ pub(crate) struct Purse {
 
 impl Purse {
     pub(crate) fn full() -> Self {
-        Self {
-            tokens: ROUND_TOKENS_MAX,
-            since: Timestamp::EPOCH,
-        }
+        Self { tokens: ROUND_TOKENS_MAX, since: Timestamp::EPOCH }
     }
 
     /// Pays for a round, or says when there will be enough.

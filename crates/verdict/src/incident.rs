@@ -56,50 +56,31 @@ pub(crate) fn trouble(
     policy: &FleetPolicy,
     now: Timestamp,
 ) -> Option<Filing> {
-    let fresh = Filing {
-        act: Act::Open(severity),
-        say: Some(kind(severity)),
-    };
+    let fresh = Filing { act: Act::Open(severity), say: Some(kind(severity)) };
     let Some(incident) = incident else {
         return Some(fresh);
     };
     let is_worse = severity > incident.severity;
     if incident.state == IncidentState::Open {
         if is_worse {
-            return Some(Filing {
-                act: Act::Raise,
-                say: Some(kind(severity)),
-            });
+            return Some(Filing { act: Act::Raise, say: Some(kind(severity)) });
         }
         if severity == Severity::Notice {
             return None;
         }
-    } else if incident
-        .resolved
-        .is_none_or(|end| now > end + policy.reopen_within)
-    {
+    } else if incident.resolved.is_none_or(|end| now > end + policy.reopen_within) {
         return Some(fresh);
     }
     let was_flapping = memory.is_flapping(policy, now);
     memory.reopened(policy, now);
     let few = usize::try_from(incident.reopened).is_ok_and(|count| count < FLAPPING_REOPENS);
-    let say = if is_worse || few && !was_flapping {
-        Some(kind(severity))
-    } else {
-        None
-    };
-    Some(Filing {
-        act: Act::Reopen(severity),
-        say: say.or_else(|| digest(memory, policy, now)),
-    })
+    let say = if is_worse || few && !was_flapping { Some(kind(severity)) } else { None };
+    Some(Filing { act: Act::Reopen(severity), say: say.or_else(|| digest(memory, policy, now)) })
 }
 
 /// Files the end of the open incident.
 pub(crate) fn over(memory: &Memory) -> Filing {
-    Filing {
-        act: Act::Resolve,
-        say: memory.is_announced.then_some(AlertKind::Resolved),
-    }
+    Filing { act: Act::Resolve, say: memory.is_announced.then_some(AlertKind::Resolved) }
 }
 
 /// Files a digest if one is due while an incident is open.
@@ -107,24 +88,16 @@ pub(crate) fn overdue(memory: &mut Memory, policy: &FleetPolicy, now: Timestamp)
     if !memory.is_untold {
         return None;
     }
-    digest(memory, policy, now).map(|say| Filing {
-        act: Act::Tell,
-        say: Some(say),
-    })
+    digest(memory, policy, now).map(|say| Filing { act: Act::Tell, say: Some(say) })
 }
 
 /// When the next digest is due.
 pub(crate) fn digest_due(memory: &Memory, policy: &FleetPolicy) -> Option<Timestamp> {
-    memory
-        .digest
-        .filter(|_| memory.is_untold)
-        .map(|last| last + policy.reopen_within)
+    memory.digest.filter(|_| memory.is_untold).map(|last| last + policy.reopen_within)
 }
 
 fn digest(memory: &mut Memory, policy: &FleetPolicy, now: Timestamp) -> Option<AlertKind> {
-    let is_due = memory
-        .digest
-        .is_none_or(|last| now >= last + policy.reopen_within);
+    let is_due = memory.digest.is_none_or(|last| now >= last + policy.reopen_within);
     memory.is_untold = !is_due;
     if is_due {
         memory.digest = Some(now);
@@ -179,10 +152,7 @@ pub(crate) fn file(
             incident.resolved = Some(now);
         }
     }
-    filing
-        .say
-        .map(|kind| say(kind, incident, memory, check, now))
-        .unwrap_or_default()
+    filing.say.map(|kind| say(kind, incident, memory, check, now)).unwrap_or_default()
 }
 
 fn say(
@@ -192,11 +162,7 @@ fn say(
     check: &Check,
     now: Timestamp,
 ) -> Vec<(ReceiverId, Alert)> {
-    let of_notice = if check.partial.to.is_empty() {
-        &check.alert.to
-    } else {
-        &check.partial.to
-    };
+    let of_notice = if check.partial.to.is_empty() { &check.alert.to } else { &check.partial.to };
     let to: BTreeSet<ReceiverId> = match kind {
         AlertKind::Page => check.alert.to.iter().cloned().collect(),
         AlertKind::Notice => of_notice.iter().cloned().collect(),
@@ -212,7 +178,5 @@ fn say(
         runbook: check.runbook.clone(),
         incident: incident.clone(),
     };
-    to.into_iter()
-        .map(|receiver| (receiver, alert.clone()))
-        .collect()
+    to.into_iter().map(|receiver| (receiver, alert.clone())).collect()
 }

@@ -153,9 +153,7 @@ impl Roster {
             let agent = &mut self.agents[ix.place()];
             if agent.region != region {
                 let before = std::mem::replace(&mut agent.region, region);
-                self.regions[before.place()]
-                    .agents
-                    .retain(|member| *member != ix);
+                self.regions[before.place()].agents.retain(|member| *member != ix);
                 self.regions[region.place()].agents.push(ix);
             }
             return ix;
@@ -242,9 +240,7 @@ impl Roster {
         changed: bool,
     ) -> Change {
         let agent = self.agent_mut(ix);
-        let absent = agent
-            .seen
-            .is_none_or(|seen| now >= seen + policy.absent_after);
+        let absent = agent.seen.is_none_or(|seen| now >= seen + policy.absent_after);
         let changed = std::mem::replace(&mut agent.absent, absent) != absent || changed;
         if !changed {
             return Change::None;
@@ -254,11 +250,7 @@ impl Roster {
         for member in &self.regions[region.place()].agents {
             let agent = &self.agents[member.place()];
             if !agent.absent {
-                let word = if agent.is_island() {
-                    RegionState::Island
-                } else {
-                    RegionState::Live
-                };
+                let word = if agent.is_island() { RegionState::Island } else { RegionState::Live };
                 state = state.min(word);
             }
         }

@@ -34,15 +34,7 @@ struct Shortage {
 }
 
 fn notice(kind: NoticeKind, at: Timestamp, resolved: bool, message: String) -> OperatorNotice {
-    OperatorNotice {
-        kind,
-        at,
-        resolved,
-        region: None,
-        agent: None,
-        check: None,
-        message,
-    }
+    OperatorNotice { kind, at, resolved, region: None, agent: None, check: None, message }
 }
 
 fn of_agent(mut notice: OperatorNotice, agent: &AgentId, region: &RegionId) -> Effect {
@@ -72,31 +64,16 @@ pub(crate) fn tend_agent(
             agent.id,
             (now - heard).as_secs()
         );
-        effects.push(of_agent(
-            notice(NoticeKind::AgentLost, now, false, text),
-            &agent.id,
-            &region,
-        ));
+        effects.push(of_agent(notice(NoticeKind::AgentLost, now, false, text), &agent.id, &region));
     } else if now < lost_at && agent.told_lost {
         agent.told_lost = false;
         let text = format!("agent {} in {region} is back", agent.id);
-        effects.push(of_agent(
-            notice(NoticeKind::AgentLost, now, true, text),
-            &agent.id,
-            &region,
-        ));
+        effects.push(of_agent(notice(NoticeKind::AgentLost, now, true, text), &agent.id, &region));
     }
     let mut next = vec![lost_at];
     if !agent.is_absent() {
         next.push(heard + policy.absent_after);
-        next.extend(tend_health(
-            roster,
-            ix,
-            (&region, state),
-            policy,
-            now,
-            effects,
-        ));
+        next.extend(tend_health(roster, ix, (&region, state), policy, now, effects));
     }
     next.into_iter().filter(|at| *at > now).min()
 }
@@ -131,11 +108,7 @@ fn tend_health(
     };
     if let Some(health) = told {
         let text = format!("agent {name} in {region} is well again");
-        effects.push(of_agent(
-            notice(kind(health), now, true, text),
-            &name,
-            region,
-        ));
+        effects.push(of_agent(notice(kind(health), now, true, text), &name, region));
     }
     if let Some(health) = word {
         let text = if health == Health::Overloaded {
@@ -149,11 +122,7 @@ fn tend_health(
                  do not count; see its network"
             )
         };
-        effects.push(of_agent(
-            notice(kind(health), now, false, text),
-            &name,
-            region,
-        ));
+        effects.push(of_agent(notice(kind(health), now, false, text), &name, region));
     }
     None
 }
@@ -178,10 +147,9 @@ pub(crate) fn tend_region(
                 place.id
             ),
         ),
-        RegionState::Live if place.told_isolated => (
-            true,
-            format!("region {} reaches its anchors again", place.id),
-        ),
+        RegionState::Live if place.told_isolated => {
+            (true, format!("region {} reaches its anchors again", place.id))
+        }
         RegionState::Live | RegionState::Island | RegionState::Absent => return None,
     };
     place.told_isolated = !resolved;
@@ -223,13 +191,7 @@ impl Watch {
             "too few regions are left to judge {of}: their verdict is unknown; bring back {}",
             missing(fleet, roster)
         );
-        tell(
-            NoticeKind::NoQuorum,
-            (self.lost, short.lost),
-            lost,
-            now,
-            effects,
-        );
+        tell(NoticeKind::NoQuorum, (self.lost, short.lost), lost, now, effects);
         (self.reduced, self.lost) = (short.reduced, short.lost);
     }
 }
@@ -251,10 +213,7 @@ fn tell(
 }
 
 fn shortage(fleet: &Fleet, roster: &Roster) -> Shortage {
-    let mut short = Shortage {
-        checks: fleet.checks.len(),
-        ..Shortage::default()
-    };
+    let mut short = Shortage { checks: fleet.checks.len(), ..Shortage::default() };
     for check in fleet.checks.values() {
         let is_live = |region: &&RegionId| state(roster, region) == RegionState::Live;
         let live = check.regions.iter().filter(is_live).count();
@@ -277,7 +236,5 @@ fn missing(fleet: &Fleet, roster: &Roster) -> String {
 
 /// The state of a region; one that is not known is absent.
 pub(crate) fn state(roster: &Roster, region: &RegionId) -> RegionState {
-    roster
-        .find_region(region)
-        .map_or(RegionState::Absent, |ix| roster.region(ix).state)
+    roster.find_region(region).map_or(RegionState::Absent, |ix| roster.region(ix).state)
 }

@@ -71,11 +71,7 @@ pub(crate) enum Ground {
 /// few are left for any statement.
 pub(crate) fn needed(configured: usize, quorum: usize, live: usize) -> Option<usize> {
     let least = configured.min(2);
-    if live < least || live == 0 {
-        None
-    } else {
-        Some(quorum.min(live).max(1))
-    }
+    if live < least || live == 0 { None } else { Some(quorum.min(live).max(1)) }
 }
 
 /// Whether one more faulty region could hide an outage although not all are there: with `live` at
@@ -112,14 +108,7 @@ mod tests {
         failing: usize,
         again: usize,
     ) -> Ruling {
-        decide(&Tally {
-            configured,
-            quorum,
-            live,
-            failing,
-            failing_again: again,
-        })
-        .0
+        decide(&Tally { configured, quorum, live, failing, failing_again: again }).0
     }
 
     #[test]
@@ -135,13 +124,7 @@ mod tests {
     fn all_that_are_left_decide_but_never_one_of_several() {
         assert_eq!(check(5, 3, 2, 1, 1), Ruling::Hold);
         assert_eq!(
-            decide(&Tally {
-                configured: 5,
-                quorum: 3,
-                live: 2,
-                failing: 2,
-                failing_again: 0
-            }),
+            decide(&Tally { configured: 5, quorum: 3, live: 2, failing: 2, failing_again: 0 }),
             (Ruling::Down, Ground::AllThatAreLeft)
         );
         assert_eq!(check(5, 3, 1, 1, 1), Ruling::Hold);
@@ -162,10 +145,7 @@ mod tests {
         assert!(!fragile(5, 3, 5) && !fragile(5, 3, 4));
         assert!(fragile(5, 3, 3) && fragile(5, 3, 2));
         assert!(!fragile(5, 3, 1), "then there is no quorum at all");
-        assert!(
-            !fragile(3, 3, 3),
-            "asked for by the configuration, not lost"
-        );
+        assert!(!fragile(3, 3, 3), "asked for by the configuration, not lost");
         assert!(fragile(3, 2, 2));
     }
 }

@@ -29,14 +29,8 @@ use crate::memory::{Memory, Recovery};
 pub(crate) fn follow(memory: &mut Memory, count: &Count, policy: &FleetPolicy, now: Timestamp) {
     let broken = memory.first_failure.unwrap_or(Timestamp::EPOCH);
     if let Some(run) = memory.recovery {
-        let failing = count
-            .readings
-            .iter()
-            .filter(|reading| count.is_failing(reading));
-        let relapse = failing
-            .map(|reading| reading.since)
-            .filter(|since| *since > run.since)
-            .max();
+        let failing = count.readings.iter().filter(|reading| count.is_failing(reading));
+        let relapse = failing.map(|reading| reading.since).filter(|since| *since > run.since).max();
         if relapse.is_some() {
             abort(memory, policy, now);
             memory.relapse = relapse;
@@ -44,28 +38,14 @@ pub(crate) fn follow(memory: &mut Memory, count: &Count, policy: &FleetPolicy, n
     }
     if memory.recovery.is_none() {
         let floor = memory.relapse.unwrap_or(broken).max(broken);
-        let back = count
-            .readings
-            .iter()
-            .filter(|r| r.succeeds() && r.since > broken);
+        let back = count.readings.iter().filter(|r| r.succeeds() && r.since > broken);
         let start = |since: Timestamp, last: Timestamp| {
-            if since > floor {
-                Some(since)
-            } else {
-                Some(last).filter(|last| *last > floor)
-            }
+            if since > floor { Some(since) } else { Some(last).filter(|last| *last > floor) }
         };
-        let since = back
-            .filter_map(|reading| start(reading.since, reading.last))
-            .min();
-        memory.recovery = since.map(|since| Recovery {
-            since,
-            shown: false,
-        });
+        let since = back.filter_map(|reading| start(reading.since, reading.last)).min();
+        memory.recovery = since.map(|since| Recovery { since, shown: false });
     }
-    let few_fail = count
-        .needed
-        .is_some_and(|needed| count.tally.failing < needed);
+    let few_fail = count.needed.is_some_and(|needed| count.tally.failing < needed);
     if let Some(run) = memory.recovery.as_mut() {
         run.shown |= few_fail;
     }
@@ -95,8 +75,5 @@ pub(crate) fn is_over(
 
 /// When the run has lasted long enough.
 pub(crate) fn due(memory: &Memory, time: Duration) -> Option<Timestamp> {
-    memory
-        .recovery
-        .filter(|run| run.shown)
-        .map(|run| run.since + time)
+    memory.recovery.filter(|run| run.shown).map(|run| run.since + time)
 }

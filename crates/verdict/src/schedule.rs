@@ -59,12 +59,9 @@ fn micros(span: Duration) -> u128 {
 
 /// A number that spreads checks over their interval, the same in every run.
 fn spread(check: &CheckId) -> u64 {
-    check
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+    check.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// The regions in an order in which neighbours, the last and the first included, differ in their
@@ -73,9 +70,7 @@ fn spread(check: &CheckId) -> u64 {
 fn apart<'a>(staffed: &[&'a RegionId], regions: &BTreeMap<RegionId, Region>) -> Vec<&'a RegionId> {
     let mut by_provider: BTreeMap<&str, Vec<&RegionId>> = BTreeMap::new();
     for region in staffed {
-        let provider = regions
-            .get(*region)
-            .and_then(|region| region.labels.get("provider"));
+        let provider = regions.get(*region).and_then(|region| region.labels.get("provider"));
         match provider {
             Some(provider) => by_provider.entry(provider).or_default().push(region),
             None => by_provider.entry(region.as_str()).or_default().push(region),
@@ -86,13 +81,8 @@ fn apart<'a>(staffed: &[&'a RegionId], regions: &BTreeMap<RegionId, Region>) -> 
     }
     let mut families: Vec<_> = by_provider.into_iter().collect();
     families.sort_by_key(|(provider, members)| (std::cmp::Reverse(members.len()), *provider));
-    let dealt: Vec<&RegionId> = families
-        .into_iter()
-        .flat_map(|(_, members)| members)
-        .collect();
-    let places = (0..dealt.len())
-        .step_by(2)
-        .chain((1..dealt.len()).step_by(2));
+    let dealt: Vec<&RegionId> = families.into_iter().flat_map(|(_, members)| members).collect();
+    let places = (0..dealt.len()).step_by(2).chain((1..dealt.len()).step_by(2));
     let mut order: Vec<(usize, &RegionId)> = places.zip(dealt).collect();
     order.sort_unstable_by_key(|(place, _)| *place);
     order

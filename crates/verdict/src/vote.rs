@@ -51,12 +51,8 @@ impl Say {
             Outcome::Ok => Some(Self::Ok),
             Outcome::Slow => Some(Self::Slow),
             Outcome::Fail { .. } => Some(Self::Fail),
-            Outcome::Blocked {
-                reason: BlockReason::RateLimit,
-            } => Some(Self::Limited),
-            Outcome::Blocked {
-                reason: BlockReason::Forbidden,
-            } => Some(Self::Forbidden),
+            Outcome::Blocked { reason: BlockReason::RateLimit } => Some(Self::Limited),
+            Outcome::Blocked { reason: BlockReason::Forbidden } => Some(Self::Forbidden),
             Outcome::Inconclusive { .. } => None,
         }
     }
@@ -98,22 +94,13 @@ impl Run {
             Say::Limited | Say::Forbidden => Kind::Blocked,
             Say::Fail => Kind::Failure,
         };
-        let slow = if seen.say == Say::Slow {
-            self.slow.saturating_add(1)
-        } else {
-            0
-        };
+        let slow = if seen.say == Say::Slow { self.slow.saturating_add(1) } else { 0 };
         let (length, since) = if self.kind == Some(kind) {
             (self.length.saturating_add(1), self.since)
         } else {
             (1, seen.started)
         };
-        Self {
-            kind: Some(kind),
-            length,
-            slow,
-            since,
-        }
+        Self { kind: Some(kind), length, slow, since }
     }
 }
 
@@ -153,9 +140,7 @@ impl AgentVote {
             recent: Vec::with_capacity(RECENT_MAX),
             run: Run::default(),
             fresh_until: Timestamp::from_micros(i64::MIN),
-            outcome: Outcome::Inconclusive {
-                reason: Doubt::Internal,
-            },
+            outcome: Outcome::Inconclusive { reason: Doubt::Internal },
             status: None,
             address: None,
             message: Box::default(),
@@ -180,11 +165,7 @@ impl AgentVote {
         say: Say,
         fresh_until: Timestamp,
     ) -> bool {
-        let seen = Seen {
-            started,
-            sequence: result.id.sequence,
-            say,
-        };
+        let seen = Seen { started, sequence: result.id.sequence, say };
         let key = |seen: &Seen| (seen.started, seen.sequence);
         let Err(place) = self.recent.binary_search_by_key(&key(&seen), key) else {
             return false;
@@ -199,10 +180,7 @@ impl AgentVote {
         } else {
             self.recent.insert(place, seen);
         }
-        self.run = self
-            .recent
-            .iter()
-            .fold(self.base, |run, seen| run.with(*seen));
+        self.run = self.recent.iter().fold(self.base, |run, seen| run.with(*seen));
         if is_last {
             let evidence = &result.observation.evidence;
             self.outcome = result.observation.outcome;
@@ -217,21 +195,13 @@ impl AgentVote {
     /// Whether it speaks at `now`, and why not.
     fn counted(&self, agent: &Agent, sight: Sight) -> Counted {
         let (Some(started), Some(say)) = (self.started(), self.say()) else {
-            return if self.doubt.is_some() {
-                Counted::Inconclusive
-            } else {
-                Counted::NeverVoted
-            };
+            return if self.doubt.is_some() { Counted::Inconclusive } else { Counted::NeverVoted };
         };
         let doubted_since = self.doubt.is_some_and(|(at, _)| at > started);
         if agent.is_absent() {
             Counted::Absent
         } else if sight.now >= self.fresh_until {
-            if doubted_since {
-                Counted::Inconclusive
-            } else {
-                Counted::Stale
-            }
+            if doubted_since { Counted::Inconclusive } else { Counted::Stale }
         } else if !say.is_success() && !agent.trusts(started) {
             Counted::Island
         } else if sight.cut.is_some_and(|cut| started < cut) {
@@ -295,22 +265,15 @@ impl Reading {
 
 impl Group {
     pub(crate) fn new(region: RegionIx) -> Self {
-        Self {
-            region,
-            votes: Vec::new(),
-        }
+        Self { region, votes: Vec::new() }
     }
 
     /// The vote of `agent`, made if it has none yet.
     fn vote(&mut self, agent: AgentIx) -> &mut AgentVote {
-        let place = self
-            .votes
-            .iter()
-            .position(|vote| vote.agent == agent)
-            .unwrap_or_else(|| {
-                self.votes.push(AgentVote::new(agent));
-                self.votes.len() - 1
-            });
+        let place = self.votes.iter().position(|vote| vote.agent == agent).unwrap_or_else(|| {
+            self.votes.push(AgentVote::new(agent));
+            self.votes.len() - 1
+        });
         &mut self.votes[place]
     }
 
@@ -367,11 +330,7 @@ impl Group {
             |say| matches!(say, Say::Limited | Say::Forbidden)
         };
         if all == 0 {
-            silent = if state == RegionState::Island {
-                Counted::Island
-            } else {
-                silent
-            };
+            silent = if state == RegionState::Island { Counted::Island } else { silent };
             return Reading::silent(silent, state);
         }
         self.agreed(roster, sight, side, state)
@@ -387,19 +346,15 @@ impl Group {
     ) -> Reading {
         let mut reading = Reading::silent(Counted::Yes, state);
         for (place, vote) in self.votes.iter().enumerate() {
-            let (Some(agent), Some(say), Some(started)) = (
-                roster.member(vote.agent, self.region),
-                vote.say(),
-                vote.started(),
-            ) else {
+            let (Some(agent), Some(say), Some(started)) =
+                (roster.member(vote.agent, self.region), vote.say(), vote.started())
+            else {
                 continue;
             };
             if vote.counted(agent, sight) != Counted::Yes {
                 continue;
             }
-            let until = reading
-                .until
-                .map_or(vote.fresh_until, |until| until.min(vote.fresh_until));
+            let until = reading.until.map_or(vote.fresh_until, |until| until.min(vote.fresh_until));
             reading.until = Some(until);
             if !side(say) {
                 continue;

@@ -24,27 +24,14 @@ impl Case {
         if is_blind && ctx.now < self.grace || self.memory.latched == State::Unknown && !is_blind {
             return;
         }
-        let state = if is_blind {
-            State::Unknown
-        } else {
-            self.memory.latched
-        };
+        let state = if is_blind { State::Unknown } else { self.memory.latched };
         let flags = self.flags(ctx, state);
-        let votes = Votes {
-            groups: &self.groups,
-            count,
-        };
+        let votes = Votes { groups: &self.groups, count };
         let old = self.verdict.as_ref();
         let scope = votes.scope(state);
         let is_recovering = flags.contains(&Flag::Recovering);
-        let kept = old
-            .filter(|old| old.state == state)
-            .map_or(Cause::None, |old| old.cause);
-        let cause = if is_recovering {
-            kept
-        } else {
-            votes.cause(ctx, state).unwrap_or(kept)
-        };
+        let kept = old.filter(|old| old.state == state).map_or(Cause::None, |old| old.cause);
+        let cause = if is_recovering { kept } else { votes.cause(ctx, state).unwrap_or(kept) };
         let has_settled =
             self.episode.is_none() && has_settled(old, (scope, cause), &mut self.settling, ctx);
         let is_change = old.is_none_or(|old| old.state != state || old.flags != flags);
@@ -52,14 +39,8 @@ impl Case {
             return;
         }
         self.settling = None;
-        let since = old
-            .filter(|old| old.state == state)
-            .map_or(ctx.now, |old| old.since);
-        let rounds = if state == State::Up {
-            Vec::new()
-        } else {
-            self.rounds.clone()
-        };
+        let since = old.filter(|old| old.state == state).map_or(ctx.now, |old| old.since);
+        let rounds = if state == State::Up { Vec::new() } else { self.rounds.clone() };
         let verdict = Verdict {
             state,
             flags,
@@ -69,13 +50,7 @@ impl Case {
             ballot: votes.ballot(ctx, state, rounds),
         };
         let alerts = filing.map_or_else(Vec::new, |filing| {
-            incident::file(
-                filing,
-                &mut self.incident,
-                &mut self.memory,
-                &self.check,
-                &verdict,
-            )
+            incident::file(filing, &mut self.incident, &mut self.memory, &self.check, &verdict)
         });
         let is_touched = filing.is_some() || incident::is_open(self.incident.as_ref());
         effects.push(Effect::Transition(Box::new(Transition {

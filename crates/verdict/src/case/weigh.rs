@@ -38,10 +38,7 @@ impl Case {
         effects: &mut Vec<Effect>,
     ) -> Option<Filing> {
         if let Some(since) = count.trouble_since() {
-            let first = self
-                .memory
-                .first_failure
-                .map_or(since, |first| first.min(since));
+            let first = self.memory.first_failure.map_or(since, |first| first.min(since));
             if !incident::is_open(self.incident.as_ref()) {
                 self.memory.first_failure = Some(first);
             }
@@ -69,13 +66,7 @@ impl Case {
             every: Some(self.pace(ctx.policy())),
         });
         let incident = self.incident.as_ref();
-        incident::trouble(
-            Severity::Page,
-            incident,
-            &mut self.memory,
-            ctx.policy(),
-            ctx.now,
-        )
+        incident::trouble(Severity::Page, incident, &mut self.memory, ctx.policy(), ctx.now)
     }
 
     /// The check is down: is it still?
@@ -94,10 +85,7 @@ impl Case {
             return incident::overdue(&mut self.memory, ctx.policy(), ctx.now);
         }
         if std::mem::take(&mut self.is_paced) {
-            effects.push(Effect::Pace {
-                check: self.check.id.clone(),
-                every: None,
-            });
+            effects.push(Effect::Pace { check: self.check.id.clone(), every: None });
         }
         self.settle_for(want)
     }
@@ -119,10 +107,7 @@ impl Case {
         let want = count.condition().unwrap_or(State::Unknown);
         let is_open = incident::is_open(self.incident.as_ref());
         if is_open && want < self.memory.latched {
-            let run = *self.memory.recovery.get_or_insert(Recovery {
-                since: ctx.now,
-                shown: true,
-            });
+            let run = *self.memory.recovery.get_or_insert(Recovery { since: ctx.now, shown: true });
             let time = self.memory.recovery_time(ctx.policy(), ctx.now);
             let is_over = ctx.now >= run.since + time && ctx.now >= self.grace;
             if is_over && (want != State::Up || count.is_steady()) {
@@ -158,9 +143,6 @@ impl Case {
         let waits = self.memory.latched == State::Partial
             && self.check.partial.notify
             && !incident::is_open(self.incident.as_ref());
-        self.memory
-            .first_failure
-            .filter(|_| waits)
-            .map(|first| first + self.check.partial.after)
+        self.memory.first_failure.filter(|_| waits).map(|first| first + self.check.partial.after)
     }
 }

@@ -25,10 +25,7 @@ fn agents(list: &str) -> BTreeMap<RegionId, Vec<AgentId>> {
     let mut agents: BTreeMap<RegionId, Vec<AgentId>> = BTreeMap::new();
     for agent in list.split(' ') {
         let region = agent[..1].parse().unwrap();
-        agents
-            .entry(region)
-            .or_default()
-            .push(agent.parse().unwrap());
+        agents.entry(region).or_default().push(agent.parse().unwrap());
     }
     agents
 }
@@ -57,10 +54,7 @@ fn regions_without_agents_leave_no_hole() {
 #[test]
 fn agents_of_a_region_share_its_slot() {
     let slots = slots(&check_of("a b"), &agents("a1 b1 b2 b3"));
-    assert_eq!(
-        gaps(&slots),
-        vec![10_000_000, 10_000_000, 10_000_000, 30_000_000]
-    );
+    assert_eq!(gaps(&slots), vec![10_000_000, 10_000_000, 10_000_000, 30_000_000]);
 }
 
 #[test]
@@ -72,26 +66,19 @@ fn nobody_probes_a_check_without_agents() {
 #[test]
 fn neighbours_have_different_providers() {
     let check = check_of("a b c d e");
-    let regions: BTreeMap<RegionId, Region> = [
-        ("a", "aws"),
-        ("b", "aws"),
-        ("c", "gcp"),
-        ("d", "gcp"),
-        ("e", "ovh"),
-    ]
-    .into_iter()
-    .map(|(id, provider)| {
-        let id: RegionId = id.parse().unwrap();
-        let labels = [("provider".to_owned(), provider.to_owned())].into();
-        (id.clone(), Region { id, labels })
-    })
-    .collect();
+    let regions: BTreeMap<RegionId, Region> =
+        [("a", "aws"), ("b", "aws"), ("c", "gcp"), ("d", "gcp"), ("e", "ovh")]
+            .into_iter()
+            .map(|(id, provider)| {
+                let id: RegionId = id.parse().unwrap();
+                let labels = [("provider".to_owned(), provider.to_owned())].into();
+                (id.clone(), Region { id, labels })
+            })
+            .collect();
     let slots = slots_apart(&check, &agents("a1 b1 c1 d1 e1"), &regions);
     assert_eq!(gaps(&slots), vec![12_000_000; 5]);
-    let mut order: Vec<(Duration, &str)> = slots
-        .iter()
-        .map(|(agent, phase)| (*phase, &agent.as_str()[..1]))
-        .collect();
+    let mut order: Vec<(Duration, &str)> =
+        slots.iter().map(|(agent, phase)| (*phase, &agent.as_str()[..1])).collect();
     order.sort_unstable();
     let provider = |id: &str| &regions[&id.parse::<RegionId>().unwrap()].labels["provider"];
     for place in 0..order.len() {

@@ -12,10 +12,7 @@ fn an_isolated_region_pages_nobody_and_is_named_to_the_operators() {
     let mut stage = Stage::new(vec![fault(120, 720, "c", What::Island)]);
     stage.run(secs(360));
     assert_eq!(stage.says(), "up 0/4 none");
-    assert_eq!(
-        stage.engine.region_state(&"c".parse().expect("an id")),
-        RegionState::Island
-    );
+    assert_eq!(stage.engine.region_state(&"c".parse().expect("an id")), RegionState::Island);
     let (told, back) = stage.told(NoticeKind::RegionIsolated);
     assert_eq!((told.len(), back.len()), (1, 0));
     assert!(told[0] > secs(120) && told[0] < secs(130), "{told:?}");
@@ -28,21 +25,14 @@ fn an_isolated_region_pages_nobody_and_is_named_to_the_operators() {
 #[test]
 fn failures_from_before_a_region_knew_that_it_was_cut_off_are_void() {
     // They come at once, and from an agent that still thinks itself well.
-    let faults = vec![
-        sees(120, 190, "c", REFUSED),
-        fault(190, 200, "c", What::Island),
-    ];
+    let faults = vec![sees(120, 190, "c", REFUSED), fault(190, 200, "c", What::Island)];
     let mut stage = Stage::with(shop(), &FIVE, faults);
     stage.run(secs(189));
     assert_eq!(stage.says(), "partial 1/5 path");
     stage.run(secs(195));
     assert_eq!(stage.verdict().state, State::Up);
     stage.run(secs(201));
-    assert_eq!(
-        stage.verdict().state,
-        State::Up,
-        "well again, but its failure stays void"
-    );
+    assert_eq!(stage.verdict().state, State::Up, "well again, but its failure stays void");
 }
 
 #[test]
@@ -68,10 +58,7 @@ fn two_successes_outweigh_a_majority_of_islands() {
 
 #[test]
 fn all_that_are_left_may_decide() {
-    let faults = vec![
-        fault(120, 900, "b c d", What::Island),
-        sees(300, 500, "a e", REFUSED),
-    ];
+    let faults = vec![fault(120, 900, "b c d", What::Island), sees(300, 500, "a e", REFUSED)];
     let mut stage = Stage::new(faults);
     stage.run(secs(400));
     assert_eq!(stage.says(), "down 2/2 target.refused reduced_quorum");
@@ -80,10 +67,7 @@ fn all_that_are_left_may_decide() {
 
 #[test]
 fn one_of_two_left_decides_nothing() {
-    let faults = vec![
-        fault(120, 900, "b c d", What::Island),
-        sees(300, 500, "e", REFUSED),
-    ];
+    let faults = vec![fault(120, 900, "b c d", What::Island), sees(300, 500, "e", REFUSED)];
     let mut stage = Stage::new(faults);
     stage.run(secs(450));
     assert_eq!(stage.says(), "partial 1/2 path");
@@ -123,12 +107,7 @@ fn silence_alone_is_never_down() {
 fn connected_agents_that_report_nothing_leave_the_check_unknown() {
     let mut stage = Stage::with(shop(), &FIVE, vec![]);
     stage.run(secs(300));
-    stage.faults = vec![fault(
-        300,
-        900,
-        "all",
-        What::Sees(crate::stage::OK, secs(10_000)),
-    )];
+    stage.faults = vec![fault(300, 900, "all", What::Sees(crate::stage::OK, secs(10_000)))];
     stage.run(secs(300 + 78 + 60));
     assert_eq!(stage.verdict().state, State::Unknown);
     assert_eq!(stage.said(), []);
@@ -193,11 +172,7 @@ fn a_deadline_never_makes_the_engine_spin() {
     let mut ticks = 0;
     for second in 0..1_000 {
         stage.run(secs(second));
-        while stage
-            .engine
-            .next_deadline()
-            .is_some_and(|at| at <= stage.now)
-        {
+        while stage.engine.next_deadline().is_some_and(|at| at <= stage.now) {
             ticks += 1;
             assert!(ticks < 100, "at {second} s");
             stage.apply(Event::Tick);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use quorate_model::{AlertKind, BlockReason, Outcome, PartialPolicy, Quorum, State};
+use quorate_verdict::Effect;
 
 use crate::stage::{OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
 
@@ -19,10 +20,7 @@ fn an_error_everywhere_pages_once_and_resolves_once() {
     assert!(pages[0] < secs(120 + 13), "{pages:?}");
     let resolved = stage.alerts(AlertKind::Resolved);
     assert_eq!(resolved.len(), 1);
-    assert!(
-        resolved[0] > secs(450) && resolved[0] < secs(465),
-        "{resolved:?}"
-    );
+    assert!(resolved[0] > secs(450) && resolved[0] < secs(465), "{resolved:?}");
     assert_eq!(stage.says(), "up 0/5 none");
     assert_eq!(stage.incidents().len(), 1);
 }
@@ -31,34 +29,25 @@ fn an_error_everywhere_pages_once_and_resolves_once() {
 fn a_black_hole_pages_one_timeout_after_the_suspicion() {
     let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 420, "all", TIMEOUT)]);
     stage.run(secs(240));
-    let asked = stage.log.iter().find_map(|(at, effect)| {
-        matches!(effect, quorate_verdict::Effect::Confirm(_)).then_some(*at)
-    });
+    let asked = stage
+        .log
+        .iter()
+        .find_map(|(at, effect)| matches!(effect, Effect::Confirm(_)).then_some(*at));
     let pages = stage.alerts(AlertKind::Page);
     assert_eq!(pages.len(), 1);
     let delay = pages[0].saturating_sub(asked.expect("a confirmation"));
     assert!(delay < secs(10) + Duration::from_millis(200), "{delay:?}");
-    assert!(
-        pages[0] <= secs(120) + Duration::from_millis(24_400),
-        "{pages:?}"
-    );
+    assert!(pages[0] <= secs(120) + Duration::from_millis(24_400), "{pages:?}");
     assert_eq!(stage.says(), "down 5/5 target.network");
-    let (_, down) = stage
-        .transitions()
-        .find(|(_, t)| t.verdict.state == State::Down)
-        .expect("a page");
+    let (_, down) =
+        stage.transitions().find(|(_, t)| t.verdict.state == State::Down).expect("a page");
     let incident = down.incident.as_ref().expect("an incident");
     assert!(incident.last_success.expect("was up") < incident.first_failure);
 }
 
 #[test]
 fn one_transient_failure_changes_nothing_that_anybody_sees() {
-    let blip = fault(
-        120,
-        131,
-        "c",
-        What::Sees(REFUSED, Duration::from_millis(20)),
-    );
+    let blip = fault(120, 131, "c", What::Sees(REFUSED, Duration::from_millis(20)));
     let mut stage = Stage::with(shop(), &FIVE, vec![blip.clone()]);
     // Whichever probe of c falls into the fault must be refuted by its retry.
     stage.run(secs(119));
@@ -82,15 +71,8 @@ fn a_broken_path_is_partial_and_a_notice_after_five_minutes() {
     assert_eq!(stage.says(), "partial 1/5 path");
     let notices = stage.alerts(AlertKind::Notice);
     assert_eq!(notices.len(), 1);
-    assert!(
-        notices[0] >= secs(420) && notices[0] < secs(510),
-        "{notices:?}"
-    );
-    assert_eq!(
-        stage.rounds(),
-        1,
-        "a region known to fail asks nobody again"
-    );
+    assert!(notices[0] >= secs(420) && notices[0] < secs(510), "{notices:?}");
+    assert_eq!(stage.rounds(), 1, "a region known to fail asks nobody again");
     stage.run(secs(1200));
     assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Resolved]);
     assert_eq!(stage.says(), "up 0/5 none");
@@ -109,10 +91,7 @@ fn a_short_partial_tells_nobody() {
 
 #[test]
 fn nobody_is_told_of_a_partial_that_is_to_be_ignored() {
-    let partial = PartialPolicy {
-        notify: false,
-        ..PartialPolicy::default()
-    };
+    let partial = PartialPolicy { notify: false, ..PartialPolicy::default() };
     let check = quorate_model::Check { partial, ..shop() };
     let mut stage = Stage::with(check, &FIVE, vec![sees(120, 1_000, "a", REFUSED)]);
     stage.run(secs(900));
@@ -125,10 +104,7 @@ fn a_notice_becomes_a_page_of_the_same_incident() {
     let faults = vec![sees(600, 900, "all", REFUSED), sees(120, 900, "a", REFUSED)];
     let mut stage = Stage::with(shop(), &FIVE, faults);
     stage.run(secs(1_200));
-    assert_eq!(
-        stage.said(),
-        [AlertKind::Notice, AlertKind::Page, AlertKind::Resolved]
-    );
+    assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Page, AlertKind::Resolved]);
     assert_eq!(stage.incidents().len(), 1);
 }
 
@@ -146,48 +122,32 @@ fn part_of_the_fleet_recovers_and_the_incident_stays_open() {
 
 #[test]
 fn a_failure_during_the_recovery_starts_it_again() {
-    let faults = vec![
-        sees(120, 300, "all", REFUSED),
-        sees(322, 328, "all", REFUSED),
-    ];
+    let faults = vec![sees(120, 300, "all", REFUSED), sees(322, 328, "all", REFUSED)];
     let mut stage = Stage::with(shop(), &FIVE, faults);
     stage.run(secs(320));
     assert_eq!(stage.verdict().state, State::Down);
     stage.run(secs(900));
     let resolved = stage.alerts(AlertKind::Resolved);
     assert_eq!(resolved.len(), 1);
-    assert!(
-        resolved[0] > secs(328 + 55),
-        "R has doubled and begun again: {resolved:?}"
-    );
+    assert!(resolved[0] > secs(328 + 55), "R has doubled and begun again: {resolved:?}");
     assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
 }
 
 #[test]
 fn a_second_outage_soon_after_is_the_same_incident() {
-    let faults = vec![
-        sees(120, 300, "all", REFUSED),
-        sees(500, 700, "all", REFUSED),
-    ];
+    let faults = vec![sees(120, 300, "all", REFUSED), sees(500, 700, "all", REFUSED)];
     let mut stage = Stage::with(shop(), &FIVE, faults);
     stage.run(secs(1_200));
     let twice = [AlertKind::Page, AlertKind::Resolved];
     assert_eq!(stage.said(), twice.repeat(2));
     assert_eq!(stage.incidents().len(), 1);
-    let (_, last) = stage
-        .transitions()
-        .filter(|(_, t)| t.incident.is_some())
-        .last()
-        .expect("one");
+    let (_, last) = stage.transitions().filter(|(_, t)| t.incident.is_some()).last().expect("one");
     assert_eq!(last.incident.as_ref().expect("one").reopened, 1);
 }
 
 #[test]
 fn a_second_outage_much_later_is_another_incident() {
-    let faults = vec![
-        sees(120, 300, "all", REFUSED),
-        sees(2_500, 2_700, "all", REFUSED),
-    ];
+    let faults = vec![sees(120, 300, "all", REFUSED), sees(2_500, 2_700, "all", REFUSED)];
     let mut stage = Stage::with(shop(), &FIVE, faults);
     stage.run(secs(3_000));
     assert_eq!(stage.incidents().len(), 2);
@@ -195,18 +155,12 @@ fn a_second_outage_much_later_is_another_incident() {
 
 #[test]
 fn what_flaps_is_told_in_digests() {
-    let faults = (0..60)
-        .map(|n| sees(120 + n * 120, 180 + n * 120, "all", REFUSED))
-        .collect();
+    let faults = (0..60).map(|n| sees(120 + n * 120, 180 + n * 120, "all", REFUSED)).collect();
     let mut stage = Stage::with(shop(), &FIVE, faults);
     stage.run(secs(7_200));
     assert!(stage.says().contains("flapping"), "{}", stage.says());
     assert_eq!(stage.incidents().len(), 1);
-    assert!(
-        stage.alerts(AlertKind::Page).len() <= 3,
-        "{:?}",
-        stage.said()
-    );
+    assert!(stage.alerts(AlertKind::Page).len() <= 3, "{:?}", stage.said());
     stage.run(secs(12_000));
     assert_eq!(stage.says(), "up 0/5 none");
     assert_eq!(stage.said().last(), Some(&AlertKind::Resolved));
@@ -251,9 +205,7 @@ fn a_single_region_decides_after_its_own_retry() {
 
 #[test]
 fn too_many_requests_everywhere_are_degraded_and_never_down() {
-    let limited = Outcome::Blocked {
-        reason: BlockReason::RateLimit,
-    };
+    let limited = Outcome::Blocked { reason: BlockReason::RateLimit };
     let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 600, "all", limited)]);
     stage.run(secs(300));
     assert_eq!(stage.says(), "degraded 5/5 blocked.rate_limit");
@@ -264,9 +216,7 @@ fn too_many_requests_everywhere_are_degraded_and_never_down() {
 
 #[test]
 fn a_refusal_everywhere_is_down_and_in_one_region_a_matter_of_place() {
-    let refused = Outcome::Blocked {
-        reason: BlockReason::Forbidden,
-    };
+    let refused = Outcome::Blocked { reason: BlockReason::Forbidden };
     let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 600, "all", refused)]);
     stage.run(secs(300));
     assert_eq!(stage.says(), "down 5/5 target.http");
@@ -296,4 +246,38 @@ fn late_but_well_is_up() {
     stage.run(secs(400));
     assert_eq!(stage.says(), "up 0/5 none");
     assert_eq!(stage.said(), []);
+}
+
+#[test]
+fn an_outage_is_told_in_few_transitions_and_probed_faster_while_it_lasts() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 420, "all", TIMEOUT)]);
+    stage.run(secs(900));
+    let story: Vec<String> = stage
+        .transitions()
+        .map(|(_, transition)| {
+            let verdict = &transition.verdict;
+            let flags: Vec<&str> = verdict.flags.iter().map(|flag| flag.as_str()).collect();
+            format!("{} {} {}", verdict.state, verdict.ballot.scope, flags.join(" "))
+        })
+        .collect();
+    assert_eq!(
+        story,
+        [
+            "up 0/5 ",
+            "down 3/5 ",
+            "down 5/5 ",
+            "down 2/5 recovering",
+            "down 0/5 recovering",
+            "up 0/5 ",
+        ]
+    );
+    let paces: Vec<Option<Duration>> = stage
+        .log
+        .iter()
+        .filter_map(|(_, effect)| match effect {
+            Effect::Pace { every, .. } => Some(*every),
+            Effect::Confirm(_) | Effect::Transition(_) | Effect::Operator(_) => None,
+        })
+        .collect();
+    assert_eq!(paces, [Some(secs(20)), None]);
 }

@@ -10,11 +10,7 @@ const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
 const REGIONS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 fn cases(count: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: count,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { cases: count, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 fn misbehaviour() -> impl Strategy<Value = What> {

@@ -14,10 +14,7 @@ fn a_restart_in_an_outage_neither_pages_again_nor_resolves() {
     assert_eq!(stage.says(), "down 5/5 target.network");
     stage.restart();
     assert_eq!(stage.says(), "down 5/5 target.network");
-    assert!(matches!(
-        stage.log.last(),
-        Some((_, Effect::Pace { every: Some(_), .. }))
-    ));
+    assert!(matches!(stage.log.last(), Some((_, Effect::Pace { every: Some(_), .. }))));
     stage.run(secs(590));
     assert_eq!(stage.verdict().state, State::Down);
     assert_eq!(stage.said(), [AlertKind::Page]);
@@ -41,11 +38,7 @@ fn a_target_that_breaks_while_nobody_watches_is_found() {
     stage.run(secs(120));
     stage.restart();
     stage.run(secs(140));
-    assert_eq!(
-        stage.said(),
-        [AlertKind::Page],
-        "grace does not delay a page"
-    );
+    assert_eq!(stage.said(), [AlertKind::Page], "grace does not delay a page");
 }
 
 #[test]
@@ -61,19 +54,13 @@ fn a_restored_verdict_is_not_overwritten_while_agents_return() {
 
 #[test]
 fn restarts_do_not_lose_count_of_reopenings() {
-    let faults = (0..10)
-        .map(|n| sees(120 + n * 240, 180 + n * 240, "all", REFUSED))
-        .collect();
+    let faults = (0..10).map(|n| sees(120 + n * 240, 180 + n * 240, "all", REFUSED)).collect();
     let mut stage = Stage::with(shop(), &FIVE, faults);
     for n in 0..10 {
         stage.run(secs(230 + n * 240));
         stage.restart();
     }
-    assert!(
-        stage.alerts(AlertKind::Page).len() <= 4,
-        "{:?}",
-        stage.said()
-    );
+    assert!(stage.alerts(AlertKind::Page).len() <= 4, "{:?}", stage.said());
     assert_eq!(stage.incidents().len(), 1);
 }
 

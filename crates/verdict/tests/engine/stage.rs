@@ -12,18 +12,11 @@ use quorate_model::{
 use quorate_verdict::{Effect, Engine, Event, Restore, Transition, schedule};
 
 pub(crate) const OK: Outcome = Outcome::Ok;
-pub(crate) const REFUSED: Outcome = Outcome::Fail {
-    phase: Phase::Connect,
-    reason: Reason::Refused,
-};
-pub(crate) const STATUS: Outcome = Outcome::Fail {
-    phase: Phase::Assert,
-    reason: Reason::Status,
-};
-pub(crate) const TIMEOUT: Outcome = Outcome::Fail {
-    phase: Phase::Connect,
-    reason: Reason::Timeout,
-};
+pub(crate) const REFUSED: Outcome =
+    Outcome::Fail { phase: Phase::Connect, reason: Reason::Refused };
+pub(crate) const STATUS: Outcome = Outcome::Fail { phase: Phase::Assert, reason: Reason::Status };
+pub(crate) const TIMEOUT: Outcome =
+    Outcome::Fail { phase: Phase::Connect, reason: Reason::Timeout };
 
 const LATENCY: Duration = Duration::from_millis(50);
 
@@ -54,11 +47,7 @@ pub(crate) enum What {
 #[derive(Debug, Clone)]
 enum Job {
     Beat(usize),
-    Probe {
-        agent: usize,
-        round: Option<RoundId>,
-        generation: u32,
-    },
+    Probe { agent: usize, round: Option<RoundId>, generation: u32 },
     Late(usize, Box<Suspicion>),
     Done(usize, Box<ProbeResult>),
 }
@@ -101,14 +90,9 @@ pub(crate) fn shop() -> Check {
         interval,
         timeout,
         slow_after: secs(5),
-        regions: ["a", "b", "c", "d", "e"]
-            .map(|id| id.parse().expect("an id"))
-            .to_vec(),
+        regions: ["a", "b", "c", "d", "e"].map(|id| id.parse().expect("an id")).to_vec(),
         quorum: Quorum::Majority,
-        alert: AlertPolicy {
-            to: vec!["oncall".parse().expect("an id")],
-            ..AlertPolicy::default()
-        },
+        alert: AlertPolicy { to: vec!["oncall".parse().expect("an id")], ..AlertPolicy::default() },
         partial: PartialPolicy::default(),
         labels: BTreeMap::new(),
         depends_on: Vec::new(),
@@ -118,26 +102,14 @@ pub(crate) fn shop() -> Check {
 
 pub(crate) fn fleet_of(check: Check) -> Fleet {
     let labels = |provider: &str| [("provider".to_owned(), provider.to_owned())].into();
-    let regions = [
-        ("a", "aws"),
-        ("b", "aws"),
-        ("c", "gcp"),
-        ("d", "ovh"),
-        ("e", "vultr"),
-    ];
+    let regions = [("a", "aws"), ("b", "aws"), ("c", "gcp"), ("d", "ovh"), ("e", "vultr")];
     Fleet {
         policy: FleetPolicy::default(),
         regions: regions
             .into_iter()
             .map(|(id, provider)| {
                 let id: RegionId = id.parse().expect("an id");
-                (
-                    id.clone(),
-                    Region {
-                        id,
-                        labels: labels(provider),
-                    },
-                )
+                (id.clone(), Region { id, labels: labels(provider) })
             })
             .collect(),
         checks: [(check.id.clone(), Arc::new(check))].into(),
@@ -188,14 +160,9 @@ impl Stage {
 
     fn connect_all(&mut self) {
         for agent in 0..self.members.len() {
-            let Member {
-                id, region, is_up, ..
-            } = &self.members[agent];
+            let Member { id, region, is_up, .. } = &self.members[agent];
             if *is_up {
-                let event = Event::Connected {
-                    agent: id.clone(),
-                    region: region.clone(),
-                };
+                let event = Event::Connected { agent: id.clone(), region: region.clone() };
                 self.apply(event);
             }
         }
@@ -206,16 +173,10 @@ impl Stage {
         self.generation += 1;
         let mut by_region: BTreeMap<RegionId, Vec<AgentId>> = BTreeMap::new();
         for member in &self.members {
-            by_region
-                .entry(member.region.clone())
-                .or_default()
-                .push(member.id.clone());
+            by_region.entry(member.region.clone()).or_default().push(member.id.clone());
         }
         let check = Arc::clone(&self.fleet.checks[&self.check]);
-        let paced = Check {
-            interval: self.interval,
-            ..(*check).clone()
-        };
+        let paced = Check { interval: self.interval, ..(*check).clone() };
         let slots = schedule::slots(&paced, &by_region);
         let since = self.now - self.start;
         let into = Duration::from_nanos(
@@ -229,14 +190,7 @@ impl Stage {
                 .checked_sub(into)
                 .unwrap_or_else(|| (self.interval + *phase).saturating_sub(into));
             let generation = self.generation;
-            self.later(
-                wait,
-                Job::Probe {
-                    agent,
-                    round: None,
-                    generation,
-                },
-            );
+            self.later(wait, Job::Probe { agent, round: None, generation });
         }
     }
 
@@ -256,14 +210,7 @@ impl Stage {
                     for id in &confirmation.agents {
                         let agent = self.place(id);
                         let round = Some(confirmation.round);
-                        self.later(
-                            LATENCY,
-                            Job::Probe {
-                                agent,
-                                round,
-                                generation: 0,
-                            },
-                        );
+                        self.later(LATENCY, Job::Probe { agent, round, generation: 0 });
                     }
                 }
                 Effect::Pace { every, .. } => {
@@ -277,10 +224,7 @@ impl Stage {
     }
 
     fn place(&self, id: &AgentId) -> usize {
-        self.members
-            .iter()
-            .position(|member| member.id == *id)
-            .expect("a member")
+        self.members.iter().position(|member| member.id == *id).expect("a member")
     }
 
     /// Plays until `until` after the start.
@@ -313,10 +257,7 @@ impl Stage {
         self.faults
             .iter()
             .find(|fault| {
-                let hits = fault
-                    .who
-                    .split(' ')
-                    .any(|who| who == "all" || name.starts_with(who));
+                let hits = fault.who.split(' ').any(|who| who == "all" || name.starts_with(who));
                 hits && fault.from <= at && at < fault.to
             })
             .map(|fault| &fault.what)
@@ -335,23 +276,12 @@ impl Stage {
                 self.beat(agent);
                 self.later(secs(2), Job::Beat(agent));
             }
-            Job::Probe {
-                agent,
-                round,
-                generation,
-            } => {
+            Job::Probe { agent, round, generation } => {
                 if round.is_none() && generation != self.generation {
                     return;
                 }
                 if round.is_none() {
-                    self.later(
-                        self.interval,
-                        Job::Probe {
-                            agent,
-                            round,
-                            generation,
-                        },
-                    );
+                    self.later(self.interval, Job::Probe { agent, round, generation });
                 }
                 if self.members[agent].is_up {
                     self.probe(agent, round);
@@ -380,10 +310,7 @@ impl Stage {
         let was_up = std::mem::replace(&mut self.members[agent].is_up, is_up);
         if is_up && !was_up {
             let region = self.members[agent].region.clone();
-            self.apply(Event::Connected {
-                agent: id.clone(),
-                region,
-            });
+            self.apply(Event::Connected { agent: id.clone(), region });
         } else if was_up && !is_up {
             self.apply(Event::Disconnected { agent: id.clone() });
         }
@@ -452,45 +379,24 @@ impl Stage {
                 outcome,
                 total: takes,
                 phases: Vec::new(),
-                evidence: Evidence {
-                    status,
-                    ..Evidence::default()
-                },
+                evidence: Evidence { status, ..Evidence::default() },
             },
         }
     }
 
     /// The coordinator dies, and another one starts at once from what was stored.
     pub(crate) fn restart(&mut self) {
-        let mut restore = Restore {
-            next_round: 1_000,
-            ..Restore::default()
-        };
+        let mut restore = Restore { next_round: 1_000, ..Restore::default() };
         for (_, effect) in &self.log {
             if let Effect::Transition(transition) = effect {
-                let Transition {
-                    check,
-                    verdict,
-                    incident,
-                    memory,
-                    ..
-                } = (**transition).clone();
-                let before = restore
-                    .checks
-                    .remove(&check)
-                    .and_then(|(_, incident, _)| incident);
-                restore
-                    .checks
-                    .insert(check, (verdict, incident.or(before), memory));
+                let Transition { check, verdict, incident, memory, .. } = (**transition).clone();
+                let before = restore.checks.remove(&check).and_then(|(_, incident, _)| incident);
+                restore.checks.insert(check, (verdict, incident.or(before), memory));
             }
         }
         let horizon = self.now.before(secs(76));
-        restore.results = self
-            .results
-            .iter()
-            .filter(|result| result.started > horizon)
-            .cloned()
-            .collect();
+        restore.results =
+            self.results.iter().filter(|result| result.started > horizon).cloned().collect();
         self.engine = Engine::new();
         self.apply(Event::Configured(Arc::clone(&self.fleet)));
         self.apply(Event::Restored(Box::new(restore)));
@@ -506,10 +412,7 @@ impl Stage {
         let verdict = self.verdict();
         let flags: Vec<&str> = verdict.flags.iter().map(|flag| flag.as_str()).collect();
         let flags = flags.join(" ");
-        let says = format!(
-            "{} {} {} {flags}",
-            verdict.state, verdict.ballot.scope, verdict.cause
-        );
+        let says = format!("{} {} {} {flags}", verdict.state, verdict.ballot.scope, verdict.cause);
         says.trim_end().to_owned()
     }
 
@@ -553,10 +456,7 @@ impl Stage {
     }
 
     pub(crate) fn rounds(&self) -> usize {
-        self.log
-            .iter()
-            .filter(|(_, effect)| matches!(effect, Effect::Confirm(_)))
-            .count()
+        self.log.iter().filter(|(_, effect)| matches!(effect, Effect::Confirm(_))).count()
     }
 
     pub(crate) fn incidents(&self) -> BTreeSet<String> {
@@ -568,19 +468,10 @@ impl Stage {
 }
 
 pub(crate) fn fault(from: u64, to: u64, who: &'static str, what: What) -> Fault {
-    Fault {
-        from: secs(from),
-        to: secs(to),
-        who,
-        what,
-    }
+    Fault { from: secs(from), to: secs(to), who, what }
 }
 
 pub(crate) fn sees(from: u64, to: u64, who: &'static str, outcome: Outcome) -> Fault {
-    let takes = if outcome == TIMEOUT {
-        secs(10)
-    } else {
-        LATENCY
-    };
+    let takes = if outcome == TIMEOUT { secs(10) } else { LATENCY };
     fault(from, to, who, What::Sees(outcome, takes))
 }

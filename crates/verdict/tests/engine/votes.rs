@@ -66,9 +66,7 @@ fn late_results_and_results_of_another_revision_do_not_vote() {
 fn inconclusive_results_do_not_vote_and_do_not_hold_the_others_up() {
     let mut stage = quiet();
     for agent in 0..5 {
-        let doubt = Outcome::Inconclusive {
-            reason: Doubt::PolicyDenied,
-        };
+        let doubt = Outcome::Inconclusive { reason: Doubt::PolicyDenied };
         let result = stage.result(agent, None, doubt, secs(0));
         send(&mut stage, &result);
     }
@@ -79,20 +77,13 @@ fn inconclusive_results_do_not_vote_and_do_not_hold_the_others_up() {
 #[test]
 fn only_three_of_five_need_to_have_answered() {
     let mut stage = quiet();
-    stage.faults = vec![
-        sees(0, 10_000, "d e", TIMEOUT),
-        sees(0, 10_000, "all", REFUSED),
-    ];
+    stage.faults = vec![sees(0, 10_000, "d e", TIMEOUT), sees(0, 10_000, "all", REFUSED)];
     let failed = stage.result(0, None, REFUSED, secs(0));
     send(&mut stage, &failed);
     stage.run(secs(301));
     assert_eq!(stage.says(), "down 3/5 target.refused");
     let entries = &stage.verdict().ballot.entries;
-    assert!(
-        entries
-            .iter()
-            .any(|entry| entry.counted == Counted::BeforeEpisode)
-    );
+    assert!(entries.iter().any(|entry| entry.counted == Counted::BeforeEpisode));
     stage.run(secs(330));
     assert_eq!(stage.verdict().ballot.scope.failing, 5);
 }
@@ -104,9 +95,7 @@ fn a_declined_confirmation_is_an_answer() {
     let agents = FIVE.map(|id| id.parse().expect("an id"));
     let at = stage.now;
     let mut effects = Vec::new();
-    stage
-        .engine
-        .apply(Event::Result(Box::new(failed)), at, &mut effects);
+    stage.engine.apply(Event::Result(Box::new(failed)), at, &mut effects);
     let round = effects
         .iter()
         .find_map(|effect| match effect {
@@ -116,24 +105,12 @@ fn a_declined_confirmation_is_an_answer() {
         .expect("a round");
     for agent in agents {
         let check = stage.check.clone();
-        stage.engine.apply(
-            Event::Declined {
-                agent,
-                round,
-                check,
-            },
-            at,
-            &mut effects,
-        );
+        stage.engine.apply(Event::Declined { agent, round, check }, at, &mut effects);
     }
     // The episode is over: the next region's failure opens another one.
     let failed = stage.result(1, None, REFUSED, secs(0));
     let before = effects.len();
-    stage.engine.apply(
-        Event::Result(Box::new(failed)),
-        at + Duration::from_secs(1),
-        &mut effects,
-    );
+    stage.engine.apply(Event::Result(Box::new(failed)), at + Duration::from_secs(1), &mut effects);
     assert!(effects.len() > before);
 }
 
@@ -169,16 +146,10 @@ fn a_ballot_can_be_read() {
     stage.run(secs(300));
     let words = explain::ballot_in_words(&stage.check, stage.verdict());
     let text = words.join("\n");
-    assert!(
-        words[0].starts_with("shop is down since 2023-11-14T22:15:"),
-        "{text}"
-    );
+    assert!(words[0].starts_with("shop is down since 2023-11-14T22:15:"), "{text}");
     let summary = "3 of 5 regions: status 503 from a, b, c; fine from ";
     assert!(words[0].contains(summary), "{text}");
-    assert!(
-        words[1].starts_with("a: fail (assert: status), seen by a1"),
-        "{text}"
-    );
+    assert!(words[1].starts_with("a: fail (assert: status), seen by a1"), "{text}");
     assert!(text.contains("3 of 5 live regions affected, 5 configured; 3 must fail for down"));
     assert!(text.contains("so this pages"));
 }
