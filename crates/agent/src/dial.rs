@@ -89,3 +89,32 @@ pub(crate) fn innermost(error: &dyn Error) -> String {
     }
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_never_answers_costs_ten_seconds() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = silent.local_addr().unwrap().to_string();
+        let clock = quorate_runtime::Clock::start();
+        let tls = Arc::new(crate::tls::pinned([0; 32]).unwrap());
+        let error = dial(&address, &tls).await.unwrap_err();
+        assert!(clock.uptime() <= CONNECT + Duration::from_secs(1));
+        assert!(error.to_string().contains(&address), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_named_with_its_reason() {
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = closed.local_addr().unwrap().to_string();
+        drop(closed);
+        let tls = Arc::new(crate::tls::pinned([0; 32]).unwrap());
+        let text = dial(&address, &tls).await.unwrap_err().to_string();
+        assert!(
+            text.contains(&address) && text.contains("refused"),
+            "{text}"
+        );
+    }
+}
