@@ -39,10 +39,7 @@ impl Endpoint {
             .filter(|number| *number > 0 && !port.starts_with('+'))
             .ok_or_else(error)?;
         let host = url::Host::parse(host).map_err(|_| error())?;
-        Ok(Self {
-            host: bare(&host),
-            port,
-        })
+        Ok(Self { host: bare(&host), port })
     }
 
     /// The address, if the host is one.
@@ -86,10 +83,7 @@ pub(crate) async fn connect(
     family: IpFamily,
 ) -> Result<TcpStream, Stop> {
     let environment = &context.environment;
-    environment
-        .policy
-        .judge_port(endpoint.port)
-        .map_err(|rule| Stop::denied(&rule))?;
+    environment.policy.judge_port(endpoint.port).map_err(|rule| Stop::denied(&rule))?;
     let addresses = resolve(trace, environment, endpoint, family).await?;
     let target = SocketAddr::new(permitted(environment, &addresses)?, endpoint.port);
     trace.watch.enter(Phase::Connect);
@@ -102,9 +96,7 @@ pub(crate) async fn connect(
         Egress::Socks5(proxy) => through(proxy, target, socks5).await?,
         Egress::HttpConnect(proxy) => through(proxy, target, http_connect).await?,
     };
-    stream
-        .set_nodelay(true)
-        .map_err(|error| failed(&format!("connection to {target}"), &error))?;
+    stream.set_nodelay(true).map_err(|error| failed(&format!("connection to {target}"), &error))?;
     Ok(stream)
 }
 
@@ -148,10 +140,9 @@ fn failed(what: &str, error: &io::Error) -> Stop {
         io::ErrorKind::ConnectionRefused => (Reason::Refused, "refused".to_owned()),
         io::ErrorKind::TimedOut => (Reason::Timeout, "timed out".to_owned()),
         io::ErrorKind::HostUnreachable => (Reason::Unreachable, "failed: no route".to_owned()),
-        io::ErrorKind::NetworkUnreachable => (
-            Reason::Unreachable,
-            "failed: network unreachable".to_owned(),
-        ),
+        io::ErrorKind::NetworkUnreachable => {
+            (Reason::Unreachable, "failed: network unreachable".to_owned())
+        }
         io::ErrorKind::AddrNotAvailable => {
             (Reason::Unreachable, "failed: no local address".to_owned())
         }
@@ -173,13 +164,9 @@ where
     F: Future<Output = Result<TcpStream, TunnelError>>,
 {
     let to_proxy = format!("connection to the egress proxy {proxy}");
-    let stream = TcpStream::connect(proxy)
-        .await
-        .map_err(|error| failed(&to_proxy, &error))?;
+    let stream = TcpStream::connect(proxy).await.map_err(|error| failed(&to_proxy, &error))?;
     // The greetings are small and waited for.
-    stream
-        .set_nodelay(true)
-        .map_err(|error| failed(&to_proxy, &error))?;
+    stream.set_nodelay(true).map_err(|error| failed(&to_proxy, &error))?;
     ask(stream, target).await.map_err(|error| match error {
         TunnelError::Io(error) => failed(&to_proxy, &error),
         TunnelError::Refused(reason, words) => Stop::fail(
@@ -274,18 +261,11 @@ async fn http_connect(mut stream: TcpStream, target: SocketAddr) -> Result<TcpSt
     let status = words.next().and_then(|status| status.parse::<u16>().ok());
     match status {
         Some(200..=299) if version.starts_with("HTTP/1.") => Ok(stream),
-        Some(504) => Err(TunnelError::Refused(
-            Reason::Timeout,
-            "status 504".to_owned(),
-        )),
-        Some(status) if version.starts_with("HTTP/1.") => Err(TunnelError::Refused(
-            Reason::Unreachable,
-            format!("status {status}"),
-        )),
-        _ => Err(TunnelError::Refused(
-            Reason::Protocol,
-            "its answer is not HTTP".to_owned(),
-        )),
+        Some(504) => Err(TunnelError::Refused(Reason::Timeout, "status 504".to_owned())),
+        Some(status) if version.starts_with("HTTP/1.") => {
+            Err(TunnelError::Refused(Reason::Unreachable, format!("status {status}")))
+        }
+        _ => Err(TunnelError::Refused(Reason::Protocol, "its answer is not HTTP".to_owned())),
     }
 }
 
@@ -301,10 +281,7 @@ pub struct ReachError {
 
 impl From<Stop> for ReachError {
     fn from(stop: Stop) -> Self {
-        Self {
-            outcome: stop.outcome,
-            message: stop.message,
-        }
+        Self { outcome: stop.outcome, message: stop.message }
     }
 }
 
@@ -320,28 +297,21 @@ pub async fn reach(
     timeout: Duration,
 ) -> Result<Duration, ReachError> {
     let endpoint = Endpoint::parse(address).map_err(|message| ReachError {
-        outcome: Outcome::Inconclusive {
-            reason: quorate_model::Doubt::Internal,
-        },
+        outcome: Outcome::Inconclusive { reason: quorate_model::Doubt::Internal },
         message,
     })?;
     let context = ProbeContext::new(environment.clone(), timeout, timeout);
     let mut trace = Trace::start(&context);
     let connecting = connect(&mut trace, &context, &endpoint, IpFamily::Any);
-    let ended = tokio::time::timeout(timeout, connecting)
-        .await
-        .ok()
-        .map(|connected| connected.map(drop));
+    let ended =
+        tokio::time::timeout(timeout, connecting).await.ok().map(|connected| connected.map(drop));
     let late = ended.is_none();
     if let Some(Err(stop)) = ended {
         return Err(stop.into());
     }
     let observation = trace.finish(ended, &context);
     if late {
-        Err(ReachError {
-            outcome: observation.outcome,
-            message: observation.evidence.message,
-        })
+        Err(ReachError { outcome: observation.outcome, message: observation.evidence.message })
     } else {
         Ok(observation.total)
     }

@@ -31,20 +31,13 @@ pub struct PhaseCell(Arc<AtomicU8>);
 impl PhaseCell {
     /// Notes that `phase` has begun.
     pub fn enter(&self, phase: Phase) {
-        let index = Phase::ALL
-            .iter()
-            .position(|other| *other == phase)
-            .unwrap_or(0);
-        self.0
-            .store(u8::try_from(index).unwrap_or(0), Ordering::Relaxed);
+        let index = Phase::ALL.iter().position(|other| *other == phase).unwrap_or(0);
+        self.0.store(u8::try_from(index).unwrap_or(0), Ordering::Relaxed);
     }
 
     /// The phase that began last; `dns` before any.
     pub fn current(&self) -> Phase {
-        Phase::ALL
-            .get(usize::from(self.0.load(Ordering::Relaxed)))
-            .copied()
-            .unwrap_or(Phase::Dns)
+        Phase::ALL.get(usize::from(self.0.load(Ordering::Relaxed))).copied().unwrap_or(Phase::Dns)
     }
 }
 
@@ -101,11 +94,6 @@ pub struct ProbeContext {
 impl ProbeContext {
     /// The context of one probe, with a phase cell of its own.
     pub fn new(environment: Environment, timeout: Duration, slow_after: Duration) -> Self {
-        Self {
-            timeout,
-            slow_after,
-            environment,
-            phase: PhaseCell::default(),
-        }
+        Self { timeout, slow_after, environment, phase: PhaseCell::default() }
     }
 }

@@ -126,8 +126,7 @@ impl HttpProbe {
             trace.evidence.pop_hint = hint::pop(&head.headers);
             trace.evidence.retry_after = hint::retry_after(&head.headers);
             let request = (&ask.url, &ask.headers);
-            self.expect
-                .head(request, head.status.as_u16(), &head.headers)?;
+            self.expect.head(request, head.status.as_u16(), &head.headers)?;
             let read = live.read(&mut body, self.max_body).await;
             if let Some(hop) = trace.evidence.hops.get_mut(hop) {
                 hop.phases = trace.watch.since(position);
@@ -150,16 +149,9 @@ impl HttpProbe {
             (header::ACCEPT_ENCODING, "identity"),
         ];
         for (name, value) in own {
-            headers
-                .entry(name)
-                .or_insert(HeaderValue::from_static(value));
+            headers.entry(name).or_insert(HeaderValue::from_static(value));
         }
-        Ask {
-            method: self.method.clone(),
-            url: self.url.clone(),
-            headers,
-            body: self.body.clone(),
-        }
+        Ask { method: self.method.clone(), url: self.url.clone(), headers, body: self.body.clone() }
     }
 }
 

@@ -21,26 +21,17 @@ impl Network {
     /// The IPv4 network of `octets` and `prefix` (at most 32).
     pub(crate) const fn v4(octets: [u8; 4], prefix: u8) -> Self {
         let [a, b, c, d] = octets;
-        Self {
-            address: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-            prefix,
-        }
+        Self { address: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), prefix }
     }
 
     /// The IPv6 network of the first three groups and `prefix` (at most 48).
     pub(crate) const fn v6([one, two, three]: [u16; 3], prefix: u8) -> Self {
-        Self {
-            address: IpAddr::V6(Ipv6Addr::new(one, two, three, 0, 0, 0, 0, 0)),
-            prefix,
-        }
+        Self { address: IpAddr::V6(Ipv6Addr::new(one, two, three, 0, 0, 0, 0, 0)), prefix }
     }
 
     /// The network of one IPv6 address.
     pub(crate) const fn one(address: Ipv6Addr) -> Self {
-        Self {
-            address: IpAddr::V6(address),
-            prefix: 128,
-        }
+        Self { address: IpAddr::V6(address), prefix: 128 }
     }
 
     /// Whether `address` is in this network. Families never mix.
@@ -68,9 +59,8 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (address, prefix) = text
-            .split_once('/')
-            .map_or((text, None), |(left, right)| (left, Some(right)));
+        let (address, prefix) =
+            text.split_once('/').map_or((text, None), |(left, right)| (left, Some(right)));
         let error = || {
             format!("{text:?} is not a network: write an address and a prefix, such as 10.0.0.0/8")
         };
@@ -151,9 +141,6 @@ mod tests {
         ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
-        assert_eq!(
-            "fd00::/8".parse::<Network>().unwrap().to_string(),
-            "fd00::/8"
-        );
+        assert_eq!("fd00::/8".parse::<Network>().unwrap().to_string(), "fd00::/8");
     }
 }

@@ -36,12 +36,7 @@ pub(crate) fn read<T: DeserializeOwned>(
     let mut options = options.clone();
     make_integral(&mut options);
     let mut problems = Vec::new();
-    compare(
-        schema.as_value(),
-        &mut options,
-        &mut Vec::new(),
-        &mut problems,
-    );
+    compare(schema.as_value(), &mut options, &mut Vec::new(), &mut problems);
     let read = T::deserialize(&options);
     if let Err(error) = &read
         && problems.is_empty()
@@ -77,22 +72,15 @@ fn compare(
     problems: &mut Vec<OptionProblem>,
 ) -> bool {
     let Some(branch) = branches(schema).into_iter().find(|one| fits(one, value)) else {
-        let wanted: Vec<_> = branches(schema)
-            .into_iter()
-            .map(wanted)
-            .filter(|words| !words.is_empty())
-            .collect();
+        let wanted: Vec<_> =
+            branches(schema).into_iter().map(wanted).filter(|words| !words.is_empty()).collect();
         let quotable = value.is_boolean() || value.is_number();
         let hint = if quotable && wanted.iter().any(|words| words == "text") {
             " (put it in quotes)"
         } else {
             ""
         };
-        let message = format!(
-            "expected {}, found {}{hint}",
-            wanted.join(" or "),
-            found(value)
-        );
+        let message = format!("expected {}, found {}{hint}", wanted.join(" or "), found(value));
         let path = path.clone();
         problems.push(OptionProblem { path, message });
         return false;
@@ -159,10 +147,7 @@ fn branches(schema: &Value) -> Vec<&Value> {
     ["anyOf", "oneOf"]
         .iter()
         .find_map(|key| schema.get(key).and_then(Value::as_array))
-        .map_or_else(
-            || vec![schema],
-            |all| all.iter().flat_map(branches).collect(),
-        )
+        .map_or_else(|| vec![schema], |all| all.iter().flat_map(branches).collect())
 }
 
 fn types(schema: &Value) -> Vec<&str> {
@@ -203,11 +188,8 @@ fn within(schema: &Value, value: &Value) -> bool {
 
 fn wanted(schema: &Value) -> String {
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
-        let words: Vec<_> = words
-            .iter()
-            .filter_map(Value::as_str)
-            .map(|word| format!("{word:?}"))
-            .collect();
+        let words: Vec<_> =
+            words.iter().filter_map(Value::as_str).map(|word| format!("{word:?}")).collect();
         return format!("one of {}", words.join(", "));
     }
     let words: Vec<_> = types(schema)
@@ -269,18 +251,12 @@ impl<'a> Findings<'a> {
     pub(crate) fn at(&mut self, key: impl Into<String>) -> Findings<'_> {
         let mut path = self.path.clone();
         path.push(key.into());
-        Findings {
-            path,
-            problems: self.problems,
-        }
+        Findings { path, problems: self.problems }
     }
 
     /// Notes a problem.
     pub(crate) fn note(&mut self, message: impl Into<String>) {
-        self.problems.push(OptionProblem {
-            path: self.path.clone(),
-            message: message.into(),
-        });
+        self.problems.push(OptionProblem { path: self.path.clone(), message: message.into() });
     }
 
     /// The value, or a noted problem.
@@ -310,9 +286,7 @@ pub(crate) fn byte_size(text: &str) -> Result<usize, String> {
     let error = || {
         format!("{text:?} is not a size: write a whole number with a unit, such as 256KiB or 1MiB")
     };
-    let digits = text
-        .find(|letter: char| !letter.is_ascii_digit())
-        .ok_or_else(error)?;
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(error)?;
     let (number, unit) = text.split_at(digits);
     let scale: usize = match unit {
         "B" => 1,
@@ -333,15 +307,7 @@ mod tests {
         assert_eq!(byte_size("256KiB"), Ok(262_144));
         assert_eq!(byte_size("10MiB"), Ok(10_485_760));
         assert_eq!(byte_size("7B"), Ok(7));
-        for text in [
-            "",
-            "1",
-            "KiB",
-            "1.5MiB",
-            "-1B",
-            "99999999999999999999B",
-            "1kb",
-        ] {
+        for text in ["", "1", "KiB", "1.5MiB", "-1B", "99999999999999999999B", "1kb"] {
             assert!(byte_size(text).is_err(), "{text}");
         }
     }
@@ -350,9 +316,6 @@ mod tests {
     fn whole_numbers_come_back_from_the_wire() {
         let mut value = serde_json::json!({"a": [200.0, 1.5, 1e300], "b": -3.0, "c": 4});
         make_integral(&mut value);
-        assert_eq!(
-            value,
-            serde_json::json!({"a": [200, 1.5, 1e300], "b": -3, "c": 4})
-        );
+        assert_eq!(value, serde_json::json!({"a": [200, 1.5, 1e300], "b": -3, "c": 4}));
     }
 }

@@ -27,26 +27,17 @@ pub(crate) struct Stop {
 impl Stop {
     /// The target failed.
     pub(crate) fn fail(phase: Phase, reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            outcome: Outcome::Fail { phase, reason },
-            message: message.into(),
-        }
+        Self { outcome: Outcome::Fail { phase, reason }, message: message.into() }
     }
 
     /// The target keeps its answer back.
     pub(crate) fn blocked(reason: BlockReason, message: impl Into<String>) -> Self {
-        Self {
-            outcome: Outcome::Blocked { reason },
-            message: message.into(),
-        }
+        Self { outcome: Outcome::Blocked { reason }, message: message.into() }
     }
 
     /// The agent makes no statement about the target.
     pub(crate) fn doubt(reason: Doubt, message: impl Into<String>) -> Self {
-        Self {
-            outcome: Outcome::Inconclusive { reason },
-            message: message.into(),
-        }
+        Self { outcome: Outcome::Inconclusive { reason }, message: message.into() }
     }
 
     /// The agent's own policy says no, because of `rule`.
@@ -152,10 +143,7 @@ impl Stopwatch {
     fn stop(mut self) -> (Duration, Vec<PhaseTiming>) {
         let end = now();
         self.close(end);
-        (
-            end.saturating_duration_since(self.started),
-            summed(&self.laps),
-        )
+        (end.saturating_duration_since(self.started), summed(&self.laps))
     }
 }
 
@@ -182,12 +170,7 @@ pub(crate) struct WriteMark {
 
 impl WriteMark {
     fn new(origin: Instant) -> Self {
-        Self {
-            origin,
-            last_write: Arc::default(),
-            answered: Arc::default(),
-            cell: None,
-        }
+        Self { origin, last_write: Arc::default(), answered: Arc::default(), cell: None }
     }
 
     /// The connection has written something.
@@ -232,10 +215,7 @@ pub(crate) struct Trace {
 impl Trace {
     /// Starts a probe.
     pub(crate) fn start(context: &ProbeContext) -> Self {
-        Self {
-            watch: Stopwatch::start(context.phase.clone()),
-            evidence: Evidence::default(),
-        }
+        Self { watch: Stopwatch::start(context.phase.clone()), evidence: Evidence::default() }
     }
 
     /// Ends a probe: `None` if its time was up.
@@ -249,33 +229,17 @@ impl Trace {
         let (outcome, message) = match ended {
             Some(Ok(())) if total > context.slow_after => (
                 Outcome::Slow,
-                format!(
-                    "took {}, slower than {}",
-                    rounded(total),
-                    rounded(context.slow_after)
-                ),
+                format!("took {}, slower than {}", rounded(total), rounded(context.slow_after)),
             ),
             Some(Ok(())) => (Outcome::Ok, String::new()),
             Some(Err(stop)) => (stop.outcome, stop.message),
             None => (
-                Outcome::Fail {
-                    phase: reached,
-                    reason: Reason::Timeout,
-                },
-                format!(
-                    "no answer within {} {}",
-                    rounded(context.timeout),
-                    waiting(reached)
-                ),
+                Outcome::Fail { phase: reached, reason: Reason::Timeout },
+                format!("no answer within {} {}", rounded(context.timeout), waiting(reached)),
             ),
         };
         self.evidence.message = cut(message, MESSAGE_BYTES_MAX);
-        Observation {
-            outcome,
-            total,
-            phases,
-            evidence: self.evidence,
-        }
+        Observation { outcome, total, phases, evidence: self.evidence }
     }
 }
 

@@ -44,10 +44,7 @@ impl Default for Policy {
 impl Policy {
     /// The default policy, opened for `networks`.
     pub fn allowing(networks: impl IntoIterator<Item = Network>) -> Self {
-        Self {
-            allow: networks.into_iter().collect(),
-            ..Self::default()
-        }
+        Self { allow: networks.into_iter().collect(), ..Self::default() }
     }
 
     /// Judges an address that would be connected to. An error is a clause that names the rule and
@@ -72,17 +69,15 @@ impl Policy {
                 .map_err(|reason| format!("{address} leads to {inner}; {reason}"));
         }
         if !self.allow_metadata && METADATA.contains(&address) {
-            return Err(format!(
-                "{address} is a metadata service (open it with allow_metadata)"
-            ));
+            return Err(format!("{address} is a metadata service (open it with allow_metadata)"));
         }
         if self.allows(address) {
             return Ok(());
         }
         match CLOSED.iter().find(|(network, _)| network.contains(address)) {
-            Some((network, name)) => Err(format!(
-                "{address} is in {network}, {name} (open it with allow)"
-            )),
+            Some((network, name)) => {
+                Err(format!("{address} is in {network}, {name} (open it with allow)"))
+            }
             None if address.is_ipv6() && !GLOBAL_UNICAST.contains(address) => Err(format!(
                 "{address} is not in {GLOBAL_UNICAST}, the public networks (open it with allow)"
             )),
@@ -178,10 +173,7 @@ const CLOSED: [(Network, &str); 26] = [
     (Network::v4([240, 0, 0, 0], 4), "reserved"),
     (Network::one(Ipv6Addr::UNSPECIFIED), "unspecified"),
     (Network::one(Ipv6Addr::LOCALHOST), "loopback"),
-    (
-        Network::v6([0x64, 0xff9b, 1], 48),
-        "a private translation network",
-    ),
+    (Network::v6([0x64, 0xff9b, 1], 48), "a private translation network"),
     (Network::v6([0x100, 0, 0], 64), "for discarding"),
     (Network::v6([0x2001, 0, 0], 23), "reserved for protocols"),
     (Network::v6([0x2001, 0xdb8, 0], 32), "for documentation"),

@@ -46,9 +46,7 @@ impl TryFrom<Value> for IpFamily {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let text = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         match text.as_str() {
             "any" => Ok(Self::Any),
             "4" => Ok(Self::V4),
@@ -144,11 +142,7 @@ impl Resolver {
                     .filter(|address| family.holds(*address))
                     .take(ADDRESSES_MAX)
                     .collect();
-                if addresses.is_empty() {
-                    Err(no_address(name, family))
-                } else {
-                    Ok(addresses)
-                }
+                if addresses.is_empty() { Err(no_address(name, family)) } else { Ok(addresses) }
             }
             Err(error) => Err(failed(name, family, &error)),
         }
@@ -156,11 +150,7 @@ impl Resolver {
 }
 
 fn no_address(name: &str, family: IpFamily) -> Stop {
-    Stop::fail(
-        Phase::Dns,
-        Reason::NoAddress,
-        format!("{name} has no {}", family.words()),
-    )
+    Stop::fail(Phase::Dns, Reason::NoAddress, format!("{name} has no {}", family.words()))
 }
 
 /// Tells a name that does not exist from one without such an address, and both from a resolver
@@ -184,11 +174,7 @@ fn failed(name: &str, family: IpFamily, error: &NetError) -> Stop {
         let message = format!("the resolver answered {code} for {name}");
         return Stop::fail(Phase::Dns, Reason::DnsFailed, message);
     }
-    Stop::fail(
-        Phase::Dns,
-        Reason::DnsFailed,
-        format!("cannot resolve {name}: {error}"),
-    )
+    Stop::fail(Phase::Dns, Reason::DnsFailed, format!("cannot resolve {name}: {error}"))
 }
 
 #[cfg(test)]

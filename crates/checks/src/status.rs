@@ -26,11 +26,7 @@ struct Row {
 
 /// In order of the codes. Source: RFC 9110, section 15; RFC 6585, section 4 (429); RFC 7725 (451).
 const TABLE: &[Row] = &[
-    Row {
-        code: 206,
-        words: "part of the resource",
-        meaning: Meaning::FineAfter(&["range"]),
-    },
+    Row { code: 206, words: "part of the resource", meaning: Meaning::FineAfter(&["range"]) },
     Row {
         code: 304,
         words: "unchanged",
@@ -64,14 +60,9 @@ impl StatusRange {
     /// One code, from 100 to 999.
     pub(crate) fn one(code: u16) -> Result<Self, String> {
         if (100..=999).contains(&code) {
-            Ok(Self {
-                first: code,
-                last: code,
-            })
+            Ok(Self { first: code, last: code })
         } else {
-            Err(format!(
-                "{code} is not a status code: they have three digits"
-            ))
+            Err(format!("{code} is not a status code: they have three digits"))
         }
     }
 
@@ -154,22 +145,13 @@ pub(crate) fn judge(
         let all: Vec<_> = expected.iter().map(ToString::to_string).collect();
         all.join(", ")
     };
-    let fails = |outcome| Stop {
-        outcome,
-        message: format!("status {code}, expected {wanted}"),
-    };
-    let failed = fails(Outcome::Fail {
-        phase: Phase::Assert,
-        reason: Reason::Status,
-    });
+    let fails = |outcome| Stop { outcome, message: format!("status {code}, expected {wanted}") };
+    let failed = fails(Outcome::Fail { phase: Phase::Assert, reason: Reason::Status });
     match meaning(code) {
         Meaning::Blocked(reason) => {
             let words = TABLE.iter().find(|row| row.code == code);
             let words = words.map_or("blocked", |row| row.words);
-            Err(Stop::blocked(
-                reason,
-                format!("status {code} ({words}), expected {wanted}"),
-            ))
+            Err(Stop::blocked(reason, format!("status {code} ({words}), expected {wanted}")))
         }
         Meaning::Fine if expected.is_empty() => Ok(()),
         Meaning::FineAfter(headers)
@@ -186,13 +168,9 @@ mod tests {
     use super::*;
 
     fn word(code: u16, expected: &[&str], sent: &str) -> &'static str {
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|text| StatusRange::parse(text).unwrap())
-            .collect();
-        let rate_limit = Outcome::Blocked {
-            reason: BlockReason::RateLimit,
-        };
+        let expected: Vec<_> =
+            expected.iter().map(|text| StatusRange::parse(text).unwrap()).collect();
+        let rate_limit = Outcome::Blocked { reason: BlockReason::RateLimit };
         match judge(code, &expected, |name| name == sent) {
             Ok(()) => "ok",
             Err(stop) if stop.outcome == rate_limit => "rate",
@@ -236,9 +214,7 @@ mod tests {
         for (text, shown) in [("200", "200"), ("2xx", "2xx"), ("200 - 204", "200-204")] {
             assert_eq!(StatusRange::parse(text).unwrap().to_string(), shown);
         }
-        for text in [
-            "", "20", "2000", "xx", "0xx", "+20", "299-200", "a-b", "200-",
-        ] {
+        for text in ["", "20", "2000", "xx", "0xx", "+20", "299-200", "a-b", "200-"] {
             assert!(StatusRange::parse(text).is_err(), "{text}");
         }
     }

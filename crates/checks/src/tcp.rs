@@ -132,16 +132,10 @@ impl TcpOptions {
             }
             bytes
         });
-        let expect = self.expect.map_or_else(Expect::default, |choice| {
-            read_expect(choice, &mut findings.at("expect"))
-        });
-        Some(TcpProbe {
-            endpoint: endpoint?,
-            tls,
-            send,
-            expect,
-            family: self.ip_family,
-        })
+        let expect = self
+            .expect
+            .map_or_else(Expect::default, |choice| read_expect(choice, &mut findings.at("expect")));
+        Some(TcpProbe { endpoint: endpoint?, tls, send, expect, family: self.ip_family })
     }
 }
 
@@ -149,10 +143,7 @@ fn read_expect(choice: ExpectChoice, at: &mut Findings<'_>) -> Expect {
     let options = match choice {
         ExpectChoice::Contains(text) => {
             let contains = at.keep(part(&text));
-            return Expect {
-                contains,
-                ..Expect::default()
-            };
+            return Expect { contains, ..Expect::default() };
         }
         ExpectChoice::Conditions(options) => options,
     };
@@ -162,9 +153,7 @@ fn read_expect(choice: ExpectChoice, at: &mut Findings<'_>) -> Expect {
             at.keep(part(&text))
         }),
         regex: options.regex.and_then(|text| at.at("regex").regex(&text)),
-        latency: options
-            .latency
-            .and_then(|text| at.at("latency").duration(&text)),
+        latency: options.latency.and_then(|text| at.at("latency").duration(&text)),
     }
 }
 
@@ -194,11 +183,8 @@ impl Expect {
 
     /// The first condition that `answer` does not meet, in words.
     fn missed(&self, answer: &[u8]) -> Option<String> {
-        let holds = |part: &&Vec<u8>| {
-            answer
-                .windows(part.len())
-                .any(|window| window == part.as_slice())
-        };
+        let holds =
+            |part: &&Vec<u8>| answer.windows(part.len()).any(|window| window == part.as_slice());
         if let Some(part) = self.contains.as_ref().filter(|part| !holds(part)) {
             return Some(format!("does not contain {}", shown(part)));
         }
@@ -222,9 +208,7 @@ struct TcpProbe {
 /// What is sent may hold a secret, so it is not shown.
 impl std::fmt::Debug for TcpProbe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TcpProbe")
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
+        f.debug_struct("TcpProbe").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 

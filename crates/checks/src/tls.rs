@@ -57,11 +57,7 @@ impl TlsOptions {
                 })
                 .ok()
         });
-        TlsPlan {
-            insecure: self.verify == Some(false),
-            verifier,
-            server_name,
-        }
+        TlsPlan { insecure: self.verify == Some(false), verifier, server_name }
     }
 }
 
@@ -69,9 +65,7 @@ fn verifier_of(pem: &str) -> Result<Arc<WebPkiServerVerifier>, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|error| format!("not PEM: {error}"))?;
-        roots
-            .add(certificate)
-            .map_err(|error| format!("a certificate cannot be read: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("a certificate cannot be read: {error}"))?;
     }
     if roots.is_empty() {
         return Err("holds no certificate: write PEM text".to_owned());
@@ -125,10 +119,7 @@ impl TlsBase {
             .with_no_client_auth();
         // Each probe pays for a whole handshake, so that it measures and verifies one.
         config.resumption = rustls::client::Resumption::disabled();
-        Ok(Self {
-            verifier,
-            config: Arc::new(config),
-        })
+        Ok(Self { verifier, config: Arc::new(config) })
     }
 }
 
@@ -154,21 +145,16 @@ pub(crate) async fn handshake(
         leaf: Mutex::default(),
     });
     let mut config = ClientConfig::clone(&base.config);
-    config
-        .dangerous()
-        .set_certificate_verifier(Arc::clone(&recorder) as _);
+    config.dangerous().set_certificate_verifier(Arc::clone(&recorder) as _);
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let shaken = TlsConnector::from(Arc::new(config))
-        .connect(name.clone(), stream)
-        .await;
+    let shaken = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream).await;
     let leaf = recorder.leaf.lock().ok().and_then(|leaf| leaf.clone());
     trace.evidence.cert_not_after = leaf.as_ref().map(|leaf| leaf.not_after);
     match shaken {
         Ok(stream) => {
             let version = stream.get_ref().1.protocol_version();
-            trace.evidence.protocol = version
-                .and_then(|version| version.as_str())
-                .map(|name| name.replace('_', "."));
+            trace.evidence.protocol =
+                version.and_then(|version| version.as_str()).map(|name| name.replace('_', "."));
             Ok(stream)
         }
         Err(error) => {
@@ -185,15 +171,11 @@ pub(crate) async fn handshake(
     reason = "the kinds of errors grow; what is unknown is told in its own words"
 )]
 fn told(error: &std::io::Error, name: &ServerName<'_>, self_signed: bool) -> (Reason, String) {
-    let Some(error) = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Error>())
-    else {
+    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => (
-                Reason::Reset,
-                "connection closed in the TLS handshake".to_owned(),
-            ),
+            std::io::ErrorKind::UnexpectedEof => {
+                (Reason::Reset, "connection closed in the TLS handshake".to_owned())
+            }
             _ => (Reason::Reset, format!("TLS handshake: {error}")),
         };
     };
@@ -203,14 +185,10 @@ fn told(error: &std::io::Error, name: &ServerName<'_>, self_signed: bool) -> (Re
         | Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => (
-            Reason::TlsVersion,
-            "the server speaks neither TLS 1.2 nor TLS 1.3".to_owned(),
-        ),
-        Error::InvalidMessage(_) => (
-            Reason::TlsHandshake,
-            format!("the answer is not TLS ({error})"),
-        ),
+        ) => (Reason::TlsVersion, "the server speaks neither TLS 1.2 nor TLS 1.3".to_owned()),
+        Error::InvalidMessage(_) => {
+            (Reason::TlsHandshake, format!("the answer is not TLS ({error})"))
+        }
         _ => (Reason::TlsHandshake, format!("TLS handshake: {error}")),
     }
 }
@@ -225,56 +203,44 @@ fn certificate_told(
     self_signed: bool,
 ) -> (Reason, String) {
     let day = |time: &UnixTime| {
-        jiff::Timestamp::from_second(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)).map_or_else(
-            |_| "an unknown day".to_owned(),
-            |at| at.strftime("%F").to_string(),
-        )
+        jiff::Timestamp::from_second(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+            .map_or_else(|_| "an unknown day".to_owned(), |at| at.strftime("%F").to_string())
     };
     match wrong {
         CertificateError::Expired => (Reason::CertExpired, "certificate has expired".to_owned()),
-        CertificateError::ExpiredContext { not_after, .. } => (
-            Reason::CertExpired,
-            format!("certificate expired on {}", day(not_after)),
-        ),
-        CertificateError::NotValidYet => (
-            Reason::CertNotYetValid,
-            "certificate is not valid yet".to_owned(),
-        ),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            (Reason::CertExpired, format!("certificate expired on {}", day(not_after)))
+        }
+        CertificateError::NotValidYet => {
+            (Reason::CertNotYetValid, "certificate is not valid yet".to_owned())
+        }
         CertificateError::NotValidYetContext { not_before, .. } => (
             Reason::CertNotYetValid,
             format!("certificate is not valid before {}", day(not_before)),
         ),
-        CertificateError::Revoked => (
-            Reason::CertRevoked,
-            "certificate has been revoked".to_owned(),
-        ),
-        CertificateError::NotValidForName => (
-            Reason::CertHostMismatch,
-            format!("certificate is not for {}", name.to_str()),
-        ),
+        CertificateError::Revoked => {
+            (Reason::CertRevoked, "certificate has been revoked".to_owned())
+        }
+        CertificateError::NotValidForName => {
+            (Reason::CertHostMismatch, format!("certificate is not for {}", name.to_str()))
+        }
         CertificateError::NotValidForNameContext { presented, .. } => {
             // They come as `DnsName("a.example")` and the like.
-            let names = presented
-                .iter()
-                .map(|name| name.split('"').nth(1).unwrap_or(name));
+            let names = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name));
             let names = cut(names.collect::<Vec<_>>().join(", "), 200);
             let message = format!("certificate is for {names}, not for {}", name.to_str());
             (Reason::CertHostMismatch, message)
         }
-        CertificateError::UnknownIssuer | CertificateError::Other(_) if self_signed => (
-            Reason::CertSelfSigned,
-            "certificate is self-signed".to_owned(),
-        ),
+        CertificateError::UnknownIssuer | CertificateError::Other(_) if self_signed => {
+            (Reason::CertSelfSigned, "certificate is self-signed".to_owned())
+        }
         CertificateError::UnknownIssuer => (
             Reason::CertUntrusted,
             "certificate's issuer is not trusted, or the server leaves out the intermediate \
              certificates"
                 .to_owned(),
         ),
-        _ => (
-            Reason::CertUntrusted,
-            format!("certificate is not acceptable: {wrong}"),
-        ),
+        _ => (Reason::CertUntrusted, format!("certificate is not acceptable: {wrong}")),
     }
 }
 
@@ -317,8 +283,7 @@ impl ServerCertVerifier for Recorder {
         if self.insecure {
             return Ok(ServerCertVerified::assertion());
         }
-        self.verifier
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -327,8 +292,7 @@ impl ServerCertVerifier for Recorder {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls12_signature(message, certificate, signature)
+        self.verifier.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -337,8 +301,7 @@ impl ServerCertVerifier for Recorder {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls13_signature(message, certificate, signature)
+        self.verifier.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -95,10 +95,7 @@ pub(super) async fn ask(
     } else {
         (Box::new(stream), probe.version == Version::Http2)
     };
-    let stream = Observed {
-        stream,
-        mark: trace.watch.begin_send(),
-    };
+    let stream = Observed { stream, mark: trace.watch.begin_send() };
     let request = request(ask, http2)?;
     let (answer, live) = Live::send(stream, request, http2)
         .await
@@ -115,12 +112,12 @@ pub(super) async fn ask(
 /// Where the URL's server is.
 pub(super) fn endpoint(url: &Url) -> Result<Endpoint, Stop> {
     let host = url.host().map(|host| bare(&host));
-    host.zip(url.port_or_known_default())
-        .map(|(host, port)| Endpoint { host, port })
-        .ok_or_else(|| {
+    host.zip(url.port_or_known_default()).map(|(host, port)| Endpoint { host, port }).ok_or_else(
+        || {
             let message = format!("{url} names no server");
             Stop::fail(Phase::Assert, Reason::RedirectInvalid, message)
-        })
+        },
+    )
 }
 
 /// The request as the connection wants it: HTTP/1.1 has the path in its first line, HTTP/2 the
@@ -137,10 +134,7 @@ fn request(ask: &Ask, http2: bool) -> Result<Request<Full<Bytes>>, Stop> {
         .and_then(|host| host.to_str().ok().map(str::to_owned))
         .unwrap_or(authority);
     let path = ask.url.path();
-    let query = ask
-        .url
-        .query()
-        .map_or_else(String::new, |query| format!("?{query}"));
+    let query = ask.url.query().map_or_else(String::new, |query| format!("?{query}"));
     let uri: Uri = if http2 {
         format!("{}://{authority}{path}{query}", ask.url.scheme()).parse()
     } else {
@@ -174,11 +168,7 @@ fn broken(reached: Phase, error: &hyper::Error) -> Stop {
         return Stop::fail(reached, Reason::Reset, message);
     }
     let detail = cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    Stop::fail(
-        reached,
-        Reason::Protocol,
-        format!("the answer is not valid HTTP ({detail})"),
-    )
+    Stop::fail(reached, Reason::Protocol, format!("the answer is not valid HTTP ({detail})"))
 }
 
 /// Whatever hyper can talk over.
@@ -214,10 +204,7 @@ impl Live {
         http2: bool,
     ) -> hyper::Result<(Response<Incoming>, Self)> {
         let io = TokioIo::new(stream);
-        let mut live = Self {
-            works: Vec::new(),
-            queue: Queue::default(),
-        };
+        let mut live = Self { works: Vec::new(), queue: Queue::default() };
         let answer = if http2 {
             let handshake = http2::Builder::new(live.queue.clone())
                 .initial_stream_window_size(WINDOW_BYTES)
@@ -244,8 +231,7 @@ impl Live {
         let mut wanted = pin!(wanted);
         poll_fn(|cx| {
             loop {
-                self.works
-                    .retain_mut(|work| work.as_mut().poll(cx).is_pending());
+                self.works.retain_mut(|work| work.as_mut().poll(cx).is_pending());
                 let answer = wanted.as_mut().poll(cx);
                 let mut new = match self.queue.0.lock() {
                     Ok(mut queue) => std::mem::take(&mut *queue),

@@ -135,19 +135,16 @@ impl ExpectOptions {
             let mut at_json = at.at("json");
             match JsonPath::parse(&path) {
                 Ok(parsed) => json.push((parsed, value)),
-                Err(error) => at_json
-                    .at(path.as_str())
-                    .note(format!("{path:?} is not a JSONPath: {error}")),
+                Err(error) => {
+                    at_json.at(path.as_str()).note(format!("{path:?} is not a JSONPath: {error}"))
+                }
             }
         }
         if self.location.is_some() && followed {
             at.at("location")
                 .note("redirects are followed, so there is no Location: set follow: false");
         }
-        let latency = self
-            .latency
-            .as_deref()
-            .and_then(|text| at.at("latency").duration(text));
+        let latency = self.latency.as_deref().and_then(|text| at.at("latency").duration(text));
         Expect {
             status,
             headers,
@@ -185,9 +182,7 @@ fn read_statuses(
             continue;
         };
         if let Some(code) = range.single().filter(|code| followed && is_redirect(*code)) {
-            at.note(format!(
-                "{code} is followed and so never the answer: set follow: false"
-            ));
+            at.note(format!("{code} is followed and so never the answer: set follow: false"));
         }
         ranges.push(range);
     }
@@ -196,10 +191,9 @@ fn read_statuses(
 
 fn read_header(option: HeaderOption, at: &mut Findings<'_>) -> HeaderExpect {
     let conditions = match option {
-        HeaderOption::Equals(value) => HeaderConditions {
-            equals: Some(value),
-            ..HeaderConditions::default()
-        },
+        HeaderOption::Equals(value) => {
+            HeaderConditions { equals: Some(value), ..HeaderConditions::default() }
+        }
         HeaderOption::Conditions(conditions) => conditions,
     };
     let values =
@@ -209,10 +203,7 @@ fn read_header(option: HeaderOption, at: &mut Findings<'_>) -> HeaderExpect {
         Some(false) if values => at.note("a header that must not be present has no value"),
         _ => {}
     }
-    let regex = conditions
-        .regex
-        .as_deref()
-        .and_then(|text| at.at("regex").regex(text));
+    let regex = conditions.regex.as_deref().and_then(|text| at.at("regex").regex(text));
     HeaderExpect {
         equals: conditions.equals,
         contains: conditions.contains,
@@ -259,26 +250,17 @@ impl Expect {
         } else {
             format!("the first {} bytes of the body", body.len())
         };
-        if let Some(part) = self
-            .contains
-            .as_ref()
-            .filter(|part| !text.contains(part.as_str()))
-        {
+        if let Some(part) = self.contains.as_ref().filter(|part| !text.contains(part.as_str())) {
             return Err(fails(format!("{what} does not contain {}", shown(part))));
         }
-        if let Some(part) = self
-            .not_contains
-            .as_ref()
-            .filter(|part| text.contains(part.as_str()))
-        {
+        if let Some(part) = self.not_contains.as_ref().filter(|part| text.contains(part.as_str())) {
             return Err(fails(format!("{what} contains {}", shown(part))));
         }
         if let Some(regex) = self.regex.as_ref().filter(|regex| !regex.is_match(&text)) {
             let regex = shown(regex.as_str());
             return Err(fails(format!("{what} does not match {regex}")));
         }
-        self.json(body, all)
-            .map_err(|message| Stop::fail(Phase::Assert, Reason::Json, message))
+        self.json(body, all).map_err(|message| Stop::fail(Phase::Assert, Reason::Json, message))
     }
 
     fn json(&self, body: &[u8], all: bool) -> Result<(), String> {
@@ -326,11 +308,7 @@ impl HeaderExpect {
             .map(|value| String::from_utf8_lossy(value.as_bytes()))
             .collect();
         let Some(first) = values.first() else {
-            return if self.absent {
-                Ok(())
-            } else {
-                Err(format!("header {name} is missing"))
-            };
+            return if self.absent { Ok(()) } else { Err(format!("header {name} is missing")) };
         };
         if self.absent {
             return Err(format!("header {name} is there: {}", shown(first)));
@@ -338,34 +316,20 @@ impl HeaderExpect {
         if values.iter().any(|value| self.fits(value)) {
             return Ok(());
         }
-        Err(format!(
-            "header {name} is {}, expected {}",
-            shown(first),
-            self.wanted()
-        ))
+        Err(format!("header {name} is {}, expected {}", shown(first), self.wanted()))
     }
 
     fn fits(&self, value: &str) -> bool {
         self.equals.as_ref().is_none_or(|wanted| wanted == value)
-            && self
-                .contains
-                .as_ref()
-                .is_none_or(|part| value.contains(part.as_str()))
-            && self
-                .regex
-                .as_ref()
-                .is_none_or(|regex| regex.is_match(value))
+            && self.contains.as_ref().is_none_or(|part| value.contains(part.as_str()))
+            && self.regex.as_ref().is_none_or(|regex| regex.is_match(value))
     }
 
     fn wanted(&self) -> String {
         let all = [
             self.equals.as_ref().map(|text| shown(text)),
-            self.contains
-                .as_ref()
-                .map(|text| format!("a part {}", shown(text))),
-            self.regex
-                .as_ref()
-                .map(|regex| format!("a match of {}", shown(regex.as_str()))),
+            self.contains.as_ref().map(|text| format!("a part {}", shown(text))),
+            self.regex.as_ref().map(|regex| format!("a match of {}", shown(regex.as_str()))),
         ];
         all.into_iter().flatten().collect::<Vec<_>>().join(" and ")
     }

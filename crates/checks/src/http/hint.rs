@@ -22,19 +22,9 @@ pub(super) fn pop(headers: &HeaderMap) -> Option<String> {
     };
     // A ray ends in the airport; of several caches the last one is the nearest to us.
     let hint = None
-        .or_else(|| {
-            Some(format!(
-                "cloudflare/{}",
-                value("cf-ray")?.rsplit('-').next()?
-            ))
-        })
+        .or_else(|| Some(format!("cloudflare/{}", value("cf-ray")?.rsplit('-').next()?)))
         .or_else(|| Some(format!("cloudfront/{}", value("x-amz-cf-pop")?)))
-        .or_else(|| {
-            Some(format!(
-                "fastly/{}",
-                value("x-served-by")?.rsplit(',').next()?.trim()
-            ))
-        })?;
+        .or_else(|| Some(format!("fastly/{}", value("x-served-by")?.rsplit(',').next()?.trim())))?;
     Some(cut(hint, HINT_BYTES_MAX))
 }
 
@@ -58,14 +48,8 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// Seconds since the epoch of a date in one of the three forms of HTTP. Source: RFC 9110, section
 /// 5.6.7.
 fn http_date(text: &str) -> Option<i64> {
-    let forms = [
-        "%a, %d %b %Y %H:%M:%S GMT",
-        "%A, %d-%b-%y %H:%M:%S GMT",
-        "%a %b %e %H:%M:%S %Y",
-    ];
-    let date = forms
-        .iter()
-        .find_map(|form| DateTime::strptime(form, text).ok())?;
+    let forms = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let date = forms.iter().find_map(|form| DateTime::strptime(form, text).ok())?;
     let instant: Timestamp = date.to_zoned(TimeZone::UTC).ok()?.timestamp();
     Some(instant.as_second())
 }
@@ -97,11 +81,7 @@ mod tests {
             ("", None),
         ] {
             let headers = headers(&[date, ("retry-after", text)]);
-            assert_eq!(
-                retry_after(&headers),
-                seconds.map(Duration::from_secs),
-                "{text}"
-            );
+            assert_eq!(retry_after(&headers), seconds.map(Duration::from_secs), "{text}");
         }
         let long_ago = headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]);
         assert_eq!(retry_after(&long_ago), Some(Duration::ZERO));
@@ -112,11 +92,7 @@ mod tests {
         for (name, value, hint) in [
             ("cf-ray", "8f0c1d2e3f4a5b6c-FRA", "cloudflare/FRA"),
             ("x-amz-cf-pop", "FRA56-P4", "cloudfront/FRA56-P4"),
-            (
-                "x-served-by",
-                "cache-iad-1, cache-fra-2",
-                "fastly/cache-fra-2",
-            ),
+            ("x-served-by", "cache-iad-1, cache-fra-2", "fastly/cache-fra-2"),
         ] {
             assert_eq!(pop(&headers(&[(name, value)])).unwrap(), hint);
         }

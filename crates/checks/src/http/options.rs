@@ -98,19 +98,13 @@ impl HttpOptions {
             Some(Follow::Count(count)) => usize::from(count),
         };
         if max_redirects > FOLLOW_MAX {
-            findings
-                .at("follow")
-                .note(format!("at most {FOLLOW_MAX} redirects are followed"));
+            findings.at("follow").note(format!("at most {FOLLOW_MAX} redirects are followed"));
         }
         let max_body = self.max_body(&mut findings.at("max_body"));
         let has_body = self.body.is_some();
-        let expect = self
-            .expect
-            .plan(max_redirects > 0, &mut findings.at("expect"));
+        let expect = self.expect.plan(max_redirects > 0, &mut findings.at("expect"));
         if has_body && matches!(method.as_ref(), Some(&Method::GET | &Method::HEAD)) {
-            findings
-                .at("body")
-                .note("a GET or HEAD request has no body: set method: POST");
+            findings.at("body").note("a GET or HEAD request has no body: set method: POST");
         }
         let (url, authorization) = url?;
         let mut headers = headers;
@@ -153,9 +147,7 @@ impl HttpOptions {
         };
         let bytes = at.keep(byte_size(text))?;
         if bytes > BODY_BYTES_MAX {
-            at.note(format!(
-                "{text} is too much: at most 10MiB of a body is read"
-            ));
+            at.note(format!("{text} is too much: at most 10MiB of a body is read"));
         }
         Some(bytes)
     }
@@ -167,10 +159,7 @@ fn read_url(text: &str) -> Result<(Url, Option<HeaderValue>), String> {
         format!("{text:?} is not a URL ({error}): write one such as https://example.com/health")
     })?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!(
-            "the scheme is {:?}, but must be http or https",
-            url.scheme()
-        ));
+        return Err(format!("the scheme is {:?}, but must be http or https", url.scheme()));
     }
     let authorization = basic(&url);
     strip_credentials(&mut url);
@@ -193,11 +182,8 @@ fn basic(url: &Url) -> Option<HeaderValue> {
         let bytes = percent_decoded(text.as_bytes());
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let pair = format!(
-        "{}:{}",
-        decoded(url.username()),
-        decoded(url.password().unwrap_or_default())
-    );
+    let pair =
+        format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
     let text = base64::engine::general_purpose::STANDARD.encode(pair);
     let mut value = HeaderValue::from_str(&format!("Basic {text}")).ok()?;
     value.set_sensitive(true);
@@ -214,11 +200,7 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
             .and_then(|pair| std::str::from_utf8(pair).ok())
             .and_then(|pair| u8::from_str_radix(pair, 16).ok());
         decoded.push(pair.unwrap_or(*first));
-        rest = if pair.is_some() {
-            tail.get(2..).unwrap_or_default()
-        } else {
-            tail
-        };
+        rest = if pair.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
     decoded
 }
@@ -267,9 +249,7 @@ impl TryFrom<Value> for Version {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let text = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         match text.as_str() {
             "auto" => Ok(Self::Auto),
             "1.1" => Ok(Self::Http1),

@@ -28,11 +28,7 @@ pub(super) struct Redirects {
 impl Redirects {
     /// Follows at most `max`.
     pub(super) fn new(max: usize) -> Self {
-        Self {
-            left: max,
-            max,
-            seen: BTreeSet::new(),
-        }
+        Self { left: max, max, seen: BTreeSet::new() }
     }
 
     /// What to ask for next, or `None` if `status` is the answer itself.
@@ -90,9 +86,7 @@ fn target(from: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Url, St
         .join(&location)
         .map_err(|error| invalid(format!("redirect to {location:?}: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(invalid(format!(
-            "redirect to {location:?}: neither http nor https"
-        )));
+        return Err(invalid(format!("redirect to {location:?}: neither http nor https")));
     }
     // Nobody but the check itself hands out credentials.
     strip_credentials(&mut url);
@@ -105,10 +99,7 @@ fn target(from: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Url, St
 impl Ask {
     /// The same request as changed by a redirect.
     fn redirected(&self, status: StatusCode, url: Url) -> Self {
-        let mut next = Self {
-            url,
-            ..self.clone()
-        };
+        let mut next = Self { url, ..self.clone() };
         let becomes_get = match status.as_u16() {
             303 => self.method != Method::HEAD && self.method != Method::GET,
             301 | 302 => self.method == Method::POST,
@@ -127,12 +118,9 @@ impl Ask {
             }
         }
         if next.url.origin() != self.url.origin() {
-            for name in [
-                header::AUTHORIZATION,
-                header::COOKIE,
-                header::HOST,
-                header::PROXY_AUTHORIZATION,
-            ] {
+            for name in
+                [header::AUTHORIZATION, header::COOKIE, header::HOST, header::PROXY_AUTHORIZATION]
+            {
                 next.headers.remove(name);
             }
         }
@@ -223,21 +211,13 @@ mod tests {
 
     #[test]
     fn refuses_what_leads_nowhere() {
-        for location in [
-            "file:///etc/passwd",
-            "gopher://x",
-            "http://",
-            "https://[::1",
-        ] {
+        for location in ["file:///etc/passwd", "gopher://x", "http://", "https://[::1"] {
             let stop = next(Method::GET, 302, location).unwrap_err();
             let invalid = Stop::fail(Phase::Assert, Reason::RedirectInvalid, "");
             assert_eq!(stop.outcome, invalid.outcome, "{location}");
         }
         let found = StatusCode::FOUND;
         let missing = Redirects::new(5).next(&ask(Method::GET), found, &HeaderMap::new());
-        assert_eq!(
-            missing.unwrap_err().message,
-            "status 302 without a Location"
-        );
+        assert_eq!(missing.unwrap_err().message, "status 302 without a Location");
     }
 }

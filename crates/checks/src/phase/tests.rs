@@ -18,11 +18,7 @@ async fn phases_add_up_and_repeat_once() {
     assert_eq!(total, STEP * 5);
     assert_eq!(
         phases(&laps),
-        [
-            (Phase::Dns, STEP * 3),
-            (Phase::Connect, STEP),
-            (Phase::Assert, STEP)
-        ]
+        [(Phase::Dns, STEP * 3), (Phase::Connect, STEP), (Phase::Assert, STEP)]
     );
 }
 
@@ -45,11 +41,7 @@ async fn sending_ends_with_the_last_write_before_the_answer() {
     assert_eq!(total, STEP * 3);
     assert_eq!(
         phases(&laps),
-        [
-            (Phase::Send, STEP),
-            (Phase::Ttfb, STEP * 2),
-            (Phase::Transfer, Duration::ZERO)
-        ]
+        [(Phase::Send, STEP), (Phase::Ttfb, STEP * 2), (Phase::Transfer, Duration::ZERO)]
     );
 }
 

@@ -70,24 +70,9 @@ async fn answers_and_their_absence_are_told_apart() {
     let found = resolver.addresses("shop.example", IpFamily::Any).await;
     assert_eq!(found.unwrap(), ["192.0.2.7".parse::<IpAddr>().unwrap()]);
     for (name, family, reason, message) in [
-        (
-            "nx.example",
-            IpFamily::Any,
-            Reason::NameNotFound,
-            "nx.example does not exist (NXDOMAIN)",
-        ),
-        (
-            "empty.example",
-            IpFamily::Any,
-            Reason::NoAddress,
-            "empty.example has no address",
-        ),
-        (
-            "shop.example",
-            IpFamily::V6,
-            Reason::NoAddress,
-            "shop.example has no IPv6 address",
-        ),
+        ("nx.example", IpFamily::Any, Reason::NameNotFound, "nx.example does not exist (NXDOMAIN)"),
+        ("empty.example", IpFamily::Any, Reason::NoAddress, "empty.example has no address"),
+        ("shop.example", IpFamily::V6, Reason::NoAddress, "shop.example has no IPv6 address"),
         (
             "fail.example",
             IpFamily::V4,

@@ -42,10 +42,7 @@ mod tests {
 
     #[test]
     fn reads_each_escape_and_leaves_the_rest() {
-        assert_eq!(
-            unescaped("PING\\r\\n\\t\\0\\\\\\xfFé").unwrap(),
-            b"PING\r\n\t\0\\\xff\xc3\xa9"
-        );
+        assert_eq!(unescaped("PING\\r\\n\\t\\0\\\\\\xfFé").unwrap(), b"PING\r\n\t\0\\\xff\xc3\xa9");
         for text in ["\\", "\\q", "\\x1", "\\x+1", "\\xg0", "a\\é"] {
             assert!(unescaped(text).is_err(), "{text}");
         }

@@ -11,11 +11,8 @@ const BODY: &str =
 
 /// Probes a server that answers with a fixed document, expecting `expect`.
 async fn expecting(expect: Value) -> quorate_model::Observation {
-    let headers = [
-        ("content-type", "application/json; charset=utf-8"),
-        ("x-many", "one"),
-        ("x-many", "two"),
-    ];
+    let headers =
+        [("content-type", "application/json; charset=utf-8"), ("x-many", "one"), ("x-many", "two")];
     let server = server::http(move |_, _| reply(200, &headers, BODY)).await;
     probe("http", json!({"url": server.url("/"), "expect": expect})).await
 }
@@ -69,11 +66,7 @@ async fn missed_in_the_head() {
             Reason::Header,
             "expected a match of \"^x\"",
         ),
-        (
-            json!({"headers": {"x-none": "1"}}),
-            Reason::Header,
-            "header x-none is missing",
-        ),
+        (json!({"headers": {"x-none": "1"}}), Reason::Header, "header x-none is missing"),
         (
             json!({"headers": {"x-many": {"present": false}}}),
             Reason::Header,
@@ -87,46 +80,22 @@ async fn missed_in_the_head() {
 #[tokio::test]
 async fn missed_in_the_body() {
     for (expect, reason, message) in [
-        (
-            json!({"body": {"contains": "fine"}}),
-            Reason::Body,
-            "the body does not contain \"fine\"",
-        ),
+        (json!({"body": {"contains": "fine"}}), Reason::Body, "the body does not contain \"fine\""),
         (
             json!({"body": {"not_contains": "degraded"}}),
             Reason::Body,
             "the body contains \"degraded\"",
         ),
-        (
-            json!({"body": {"regex": "^ok$"}}),
-            Reason::Body,
-            "the body does not match \"^ok$\"",
-        ),
+        (json!({"body": {"regex": "^ok$"}}), Reason::Body, "the body does not match \"^ok$\""),
         (
             json!({"json": {"$.status": "ok"}}),
             Reason::Json,
             "$.status is \"degraded\", expected \"ok\"",
         ),
-        (
-            json!({"json": {"$.count": "3"}}),
-            Reason::Json,
-            "$.count is 3, expected \"3\"",
-        ),
-        (
-            json!({"json": {"$.none": null}}),
-            Reason::Json,
-            "$.none is missing, expected null",
-        ),
-        (
-            json!({"json": {"$.parts[*].up": true}}),
-            Reason::Json,
-            "is false, expected true",
-        ),
-        (
-            json!({"latency": "0s"}),
-            Reason::Latency,
-            "expected at most 0s",
-        ),
+        (json!({"json": {"$.count": "3"}}), Reason::Json, "$.count is 3, expected \"3\""),
+        (json!({"json": {"$.none": null}}), Reason::Json, "$.none is missing, expected null"),
+        (json!({"json": {"$.parts[*].up": true}}), Reason::Json, "is false, expected true"),
+        (json!({"latency": "0s"}), Reason::Latency, "expected at most 0s"),
     ] {
         missed(expect, reason, message).await;
     }
@@ -139,10 +108,7 @@ async fn bodies_that_are_not_json() {
         (String::new(), "the body is not JSON"),
         ("NaN".to_owned(), "the body is not JSON"),
         ("[".repeat(100_000), "the body is not JSON"),
-        (
-            format!("\"{}\"", "x".repeat(300_000)),
-            "longer than max_body (262144 bytes)",
-        ),
+        (format!("\"{}\"", "x".repeat(300_000)), "longer than max_body (262144 bytes)"),
         ("[1,2]".to_owned(), "$.status is missing"),
     ] {
         let server = server::http(move |_, _| reply(200, &[], &body)).await;

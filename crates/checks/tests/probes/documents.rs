@@ -78,16 +78,8 @@ fn single_mistakes() {
         ("http", json!({}), "url is missing"),
         ("tcp", json!({}), "address is missing"),
         ("http", json!([]), "expected a map, found a list"),
-        (
-            "http",
-            json!({"url": "http://x", "expect": []}),
-            "expect: expected a map, found a list",
-        ),
-        (
-            "http",
-            json!({"url": 5}),
-            "url: expected text, found 5 (put it in quotes)",
-        ),
+        ("http", json!({"url": "http://x", "expect": []}), "expect: expected a map, found a list"),
+        ("http", json!({"url": 5}), "url: expected text, found 5 (put it in quotes)"),
         (
             "http",
             json!({"url": "example.com"}),

@@ -53,10 +53,7 @@ async fn connect_proxy() -> Server {
         let onward = TcpStream::connect(&target).await.ok();
         let status = if onward.is_some() { 200 } else { 502 };
         let answer = format!("HTTP/1.1 {status} Answer\r\nx: y\r\n\r\n");
-        stream
-            .write_all(answer.as_bytes())
-            .await
-            .expect("an answer");
+        stream.write_all(answer.as_bytes()).await.expect("an answer");
         if let Some(mut onward) = onward {
             drop(copy_bidirectional(&mut stream, &mut onward).await);
         }
@@ -65,9 +62,7 @@ async fn connect_proxy() -> Server {
 }
 
 async fn refusing() -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     listener.local_addr().expect("an address")
 }
 
@@ -76,10 +71,9 @@ async fn probes_and_anchors_go_through_either_proxy() {
     let (socks, connect) = (socks5().await, connect_proxy().await);
     let authority = Authority::new();
     let plain = server::http(|_, _| reply(200, &[], "")).await;
-    let secure = server::https(authority.server("localhost", (2020, 2090)), |_, _| {
-        reply(200, &[], "")
-    })
-    .await;
+    let secure =
+        server::https(authority.server("localhost", (2020, 2090)), |_, _| reply(200, &[], ""))
+            .await;
     let dead = refusing().await;
     for (egress, refused) in [
         (Egress::Socks5(socks.address), Reason::Refused),
@@ -90,15 +84,11 @@ async fn probes_and_anchors_go_through_either_proxy() {
         let tls = json!({"url": secure.https("/"), "tls": {"ca": authority.pem}});
         assert_ok(&probe_in(&context, "http", tls).await);
         let environment = &context.environment;
-        reach(&plain.address.to_string(), environment, AMPLE)
-            .await
-            .expect("the anchor is up");
+        reach(&plain.address.to_string(), environment, AMPLE).await.expect("the anchor is up");
         let gone = probe_in(&context, "tcp", json!({"address": dead.to_string()})).await;
         let message = format!("connection to {dead} through the egress proxy");
         assert_fails(&gone, Phase::Connect, refused, &message);
-        reach(&dead.to_string(), environment, AMPLE)
-            .await
-            .expect_err("the anchor is down");
+        reach(&dead.to_string(), environment, AMPLE).await.expect_err("the anchor is down");
     }
 }
 
@@ -138,9 +128,7 @@ async fn the_policy_judges_the_target_before_the_proxy_is_asked() {
     let context = context(Egress::Socks5(proxy.address), Policy::default());
     let seen = probe_in(&context, "http", json!({"url": "http://10.0.0.1/"})).await;
     assert_denied(&seen, "10.0.0.0/8");
-    let refusal = reach("127.0.0.1:80", &context.environment, AMPLE)
-        .await
-        .expect_err("denied");
+    let refusal = reach("127.0.0.1:80", &context.environment, AMPLE).await.expect_err("denied");
     assert!(refusal.message.contains("loopback"), "{refusal}");
 }
 
@@ -149,11 +137,7 @@ async fn anchors_that_do_not_answer_end_in_time() {
     let proxy = server::serve(hold).await;
     let context = context(Egress::Socks5(proxy.address), loopback());
     let short = std::time::Duration::from_millis(50);
-    let error = reach("127.0.0.1:80", &context.environment, short)
-        .await
-        .expect_err("too late");
+    let error = reach("127.0.0.1:80", &context.environment, short).await.expect_err("too late");
     assert!(error.message.contains("no answer within 50ms"), "{error}");
-    reach("nonsense", &context.environment, short)
-        .await
-        .expect_err("no address");
+    reach("nonsense", &context.environment, short).await.expect_err("no address");
 }

@@ -40,12 +40,7 @@ async fn drip(mut stream: TcpStream, head: &'static str, text: &'static str) {
 async fn a_server_that_never_answers() {
     let server = server::serve(hold).await;
     let seen = short("http", json!({"url": server.url("/")})).await;
-    assert_fails(
-        &seen,
-        Phase::Ttfb,
-        Reason::Timeout,
-        "no answer within 800ms to the request",
-    );
+    assert_fails(&seen, Phase::Ttfb, Reason::Timeout, "no answer within 800ms to the request");
     let seen = short("http", json!({"url": server.https("/")})).await;
     assert_fails(&seen, Phase::Tls, Reason::Timeout, "in the TLS handshake");
     let seen = short("http", json!({"url": server.url("/"), "http_version": 2})).await;
@@ -59,11 +54,7 @@ async fn a_server_that_never_accepts() {
     let any: std::net::SocketAddr = "127.0.0.1:0".parse().expect("an address");
     socket.bind(&any.into()).expect("a free port");
     socket.listen(0).expect("a listener");
-    let address = socket
-        .local_addr()
-        .expect("an address")
-        .as_socket()
-        .expect("IPv4");
+    let address = socket.local_addr().expect("an address").as_socket().expect("IPv4");
     // Fill the backlog until the kernel drops what comes.
     let mut waiting = Vec::new();
     while let Ok(stream) = tokio::time::timeout(SHORT, TcpStream::connect(address)).await {
@@ -96,12 +87,7 @@ async fn a_bad_status_is_told_although_the_body_never_ends() {
     let head = "HTTP/1.1 503 Busy\r\ncontent-length: 1000\r\n\r\n";
     let server = server::serve(move |stream| drip(stream, head, "y")).await;
     let seen = short("http", json!({"url": server.url("/")})).await;
-    assert_fails(
-        &seen,
-        Phase::Assert,
-        Reason::Status,
-        "status 503, expected 2xx",
-    );
+    assert_fails(&seen, Phase::Assert, Reason::Status, "status 503, expected 2xx");
 }
 
 #[tokio::test]
@@ -126,12 +112,7 @@ async fn an_endless_body_is_cut_and_judged() {
         "expect": {"body": {"contains": "end"}},
     });
     let seen = probe("http", options).await;
-    assert_fails(
-        &seen,
-        Phase::Assert,
-        Reason::Body,
-        "the first 65536 bytes of the body",
-    );
+    assert_fails(&seen, Phase::Assert, Reason::Body, "the first 65536 bytes of the body");
 }
 
 #[tokio::test]
@@ -144,12 +125,7 @@ async fn broken_framing() {
     ] {
         let server = server::raw(answer).await;
         let seen = probe("http", json!({"url": server.url("/")})).await;
-        assert_fails(
-            &seen,
-            Phase::Transfer,
-            Reason::BodyIncomplete,
-            "the body broke off",
-        );
+        assert_fails(&seen, Phase::Transfer, Reason::BodyIncomplete, "the body broke off");
     }
 }
 
@@ -179,12 +155,7 @@ async fn answers_that_are_not_http() {
     })
     .await;
     let seen = probe("http", json!({"url": server.https("/")})).await;
-    assert_fails(
-        &seen,
-        Phase::Tls,
-        Reason::TlsHandshake,
-        "the answer is not TLS",
-    );
+    assert_fails(&seen, Phase::Tls, Reason::TlsHandshake, "the answer is not TLS");
 }
 
 #[tokio::test]
@@ -211,10 +182,9 @@ async fn too_many_headers_over_http_2() {
 #[tokio::test]
 async fn early_answers_do_not_count() {
     let early = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".repeat(1_000);
-    let server = server::raw(format!(
-        "{early}HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 500 smuggled\r\n\r\n"
-    ))
-    .await;
+    let server =
+        server::raw(format!("{early}HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 500 smuggled\r\n\r\n"))
+            .await;
     let seen = probe("http", json!({"url": server.url("/")})).await;
     assert_ok(&seen);
     assert_eq!(seen.evidence.status, Some(204));

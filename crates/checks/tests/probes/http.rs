@@ -26,16 +26,7 @@ async fn a_get_tells_what_it_saw() {
     assert_eq!(evidence.hops.len(), 1);
     assert_eq!(evidence.hops[0].url, server.url("/x?y"));
     let phases: Vec<_> = seen.phases.iter().map(|lap| lap.phase).collect();
-    assert_eq!(
-        phases,
-        [
-            Phase::Connect,
-            Phase::Send,
-            Phase::Ttfb,
-            Phase::Transfer,
-            Phase::Assert
-        ]
-    );
+    assert_eq!(phases, [Phase::Connect, Phase::Send, Phase::Ttfb, Phase::Transfer, Phase::Assert]);
 }
 
 #[tokio::test]
@@ -81,10 +72,7 @@ async fn sends_what_the_check_says() {
 async fn speaks_http_2_with_prior_knowledge() {
     let server = server::http(|parts, body| {
         assert_eq!(parts.version, http::Version::HTTP_2);
-        assert_eq!(
-            parts.uri.authority().map(http::uri::Authority::as_str),
-            Some("shop.example")
-        );
+        assert_eq!(parts.uri.authority().map(http::uri::Authority::as_str), Some("shop.example"));
         reply(200, &[], &"x".repeat(body.len()))
     })
     .await;
@@ -116,9 +104,7 @@ async fn names_of_the_hosts_file_are_resolved() {
 
 #[tokio::test]
 async fn a_refused_connection_is_told_with_its_address() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
     let seen = probe("http", json!({"url": format!("http://{address}/")})).await;
@@ -129,12 +115,7 @@ async fn a_refused_connection_is_told_with_its_address() {
 #[tokio::test]
 async fn statuses_are_judged_by_default() {
     let server = server::http(|parts, _| {
-        let status = parts
-            .uri
-            .path()
-            .trim_start_matches('/')
-            .parse()
-            .expect("a code");
+        let status = parts.uri.path().trim_start_matches('/').parse().expect("a code");
         reply(status, &[("retry-after", "30")], "")
     })
     .await;
@@ -182,14 +163,7 @@ async fn the_policy_is_asked_before_anything_is_sent() {
     let server = server::serve(|_| async { panic!("contacted") }).await;
     let context = context(Egress::Direct, Policy::default());
     let port = server.address.port();
-    for host in [
-        "127.0.0.1",
-        "0x7f.1",
-        "2130706433",
-        "[::ffff:127.0.0.1]",
-        "[::1]",
-        "localhost",
-    ] {
+    for host in ["127.0.0.1", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]", "[::1]", "localhost"] {
         let url = format!("http://{host}:{port}/");
         let seen = probe_in(&context, "http", json!({"url": url})).await;
         assert_denied(&seen, "loopback");
@@ -205,19 +179,11 @@ async fn what_the_policy_forbids_anyway_is_known_beforehand() {
         (json!({"url": "https://example.com"}), None),
         (json!({"url": "http://example.com:25"}), Some("port 25")),
         (json!({"url": "http://10.1.2.3"}), Some("10.0.0.0/8")),
-        (
-            json!({"url": "http://[::ffff:a01:203]"}),
-            Some("10.0.0.0/8"),
-        ),
-        (
-            json!({"url": "http://example.com", "method": "PUT"}),
-            Some("method PUT"),
-        ),
+        (json!({"url": "http://[::ffff:a01:203]"}), Some("10.0.0.0/8")),
+        (json!({"url": "http://example.com", "method": "PUT"}), Some("method PUT")),
     ] {
-        let probe = quorate_checks::kind("http")
-            .expect("the kind")
-            .parse(&options)
-            .expect("valid options");
+        let probe =
+            quorate_checks::kind("http").expect("the kind").parse(&options).expect("valid options");
         let refusal = probe.refused_by(&policy);
         match rule {
             Some(rule) => assert!(refusal.expect("a refusal").contains(rule)),

@@ -38,10 +38,7 @@ async fn probe(name: &str, options: Value) -> Observation {
 
 /// Runs one probe and checks what must hold of every observation.
 async fn probe_in(context: &ProbeContext, name: &str, options: Value) -> Observation {
-    let probe = kind(name)
-        .expect("the kind exists")
-        .parse(&options)
-        .expect("valid options");
+    let probe = kind(name).expect("the kind exists").parse(&options).expect("valid options");
     let observation = probe.run(context).await;
     let sum: Duration = observation.phases.iter().map(|lap| lap.elapsed).sum();
     let difference = observation.total.abs_diff(sum);
@@ -52,11 +49,7 @@ async fn probe_in(context: &ProbeContext, name: &str, options: Value) -> Observa
     let phases: Vec<_> = observation.phases.iter().map(|lap| lap.phase).collect();
     assert!(phases.is_sorted(), "{phases:?}");
     let silent = observation.evidence.message.is_empty();
-    assert_eq!(
-        observation.outcome == Outcome::Ok,
-        silent,
-        "{observation:?}"
-    );
+    assert_eq!(observation.outcome == Outcome::Ok, silent, "{observation:?}");
     observation
 }
 
@@ -67,29 +60,19 @@ fn assert_ok(observation: &Observation) {
 
 #[track_caller]
 fn assert_fails(observation: &Observation, phase: Phase, reason: Reason, message: &str) {
-    assert_eq!(
-        observation.outcome,
-        Outcome::Fail { phase, reason },
-        "{observation:?}"
-    );
+    assert_eq!(observation.outcome, Outcome::Fail { phase, reason }, "{observation:?}");
     let said = &observation.evidence.message;
     assert!(said.contains(message), "{said:?} lacks {message:?}");
 }
 
 #[track_caller]
 fn assert_blocked(observation: &Observation, reason: BlockReason) {
-    assert_eq!(
-        observation.outcome,
-        Outcome::Blocked { reason },
-        "{observation:?}"
-    );
+    assert_eq!(observation.outcome, Outcome::Blocked { reason }, "{observation:?}");
 }
 
 #[track_caller]
 fn assert_denied(observation: &Observation, rule: &str) {
-    let denied = Outcome::Inconclusive {
-        reason: Doubt::PolicyDenied,
-    };
+    let denied = Outcome::Inconclusive { reason: Doubt::PolicyDenied };
     assert_eq!(observation.outcome, denied, "{observation:?}");
     let said = &observation.evidence.message;
     assert!(said.contains(rule), "{said:?} lacks {rule:?}");

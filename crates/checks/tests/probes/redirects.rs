@@ -21,17 +21,10 @@ async fn server() -> Server {
                 None => reply(200, &[], "arrived"),
             };
         }
-        if let Some((status, to)) = path
-            .strip_prefix("to/")
-            .and_then(|rest| rest.split_once('/'))
-        {
+        if let Some((status, to)) = path.strip_prefix("to/").and_then(|rest| rest.split_once('/')) {
             let query = parts.uri.query();
             let to = query.map_or_else(|| format!("/{to}"), str::to_owned);
-            return reply(
-                status.parse().expect("a code"),
-                &[("location", &to)],
-                "moved",
-            );
+            return reply(status.parse().expect("a code"), &[("location", &to)], "moved");
         }
         match path.as_str() {
             "loop" => reply(307, &[("location", "/loop#again")], ""),
@@ -88,12 +81,7 @@ async fn the_limit_is_a_failure_that_keeps_its_status() {
     let server = server().await;
     assert_ok(&probe("http", json!({"url": server.url("/5")})).await);
     let far = probe("http", json!({"url": server.url("/6")})).await;
-    assert_fails(
-        &far,
-        Phase::Assert,
-        Reason::RedirectLimit,
-        "more than 5 redirects",
-    );
+    assert_fails(&far, Phase::Assert, Reason::RedirectLimit, "more than 5 redirects");
     assert_eq!(far.evidence.status, Some(302));
     assert_eq!(far.evidence.hops.len(), 6);
     let ten = probe("http", json!({"url": server.url("/10"), "follow": 10})).await;
@@ -105,31 +93,12 @@ async fn the_limit_is_a_failure_that_keeps_its_status() {
 async fn loops_and_dead_ends_are_told() {
     let server = server().await;
     let circle = probe("http", json!({"url": server.url("/loop")})).await;
-    assert_fails(
-        &circle,
-        Phase::Assert,
-        Reason::RedirectLimit,
-        "go in a circle",
-    );
+    assert_fails(&circle, Phase::Assert, Reason::RedirectLimit, "go in a circle");
     assert_eq!(circle.evidence.hops.len(), 1);
     let nowhere = probe("http", json!({"url": server.url("/nowhere")})).await;
-    assert_fails(
-        &nowhere,
-        Phase::Assert,
-        Reason::RedirectInvalid,
-        "301 without a Location",
-    );
-    let file = probe(
-        "http",
-        json!({"url": server.url("/to/302/?file:///etc/passwd")}),
-    )
-    .await;
-    assert_fails(
-        &file,
-        Phase::Assert,
-        Reason::RedirectInvalid,
-        "neither http nor https",
-    );
+    assert_fails(&nowhere, Phase::Assert, Reason::RedirectInvalid, "301 without a Location");
+    let file = probe("http", json!({"url": server.url("/to/302/?file:///etc/passwd")})).await;
+    assert_fails(&file, Phase::Assert, Reason::RedirectInvalid, "neither http nor https");
 }
 
 #[tokio::test]
@@ -141,21 +110,9 @@ async fn methods_bodies_and_credentials_as_sent() {
         (Method::POST, "/to/301/echo".to_owned(), "GET true true []"),
         (Method::POST, "/to/302/echo".to_owned(), "GET true true []"),
         (Method::POST, "/to/303/echo".to_owned(), "GET true true []"),
-        (
-            Method::POST,
-            "/to/307/echo".to_owned(),
-            "POST true true [text]",
-        ),
-        (
-            Method::POST,
-            "/to/308/echo".to_owned(),
-            "POST true true [text]",
-        ),
-        (
-            Method::POST,
-            format!("/to/307/{away}"),
-            "POST false true [text]",
-        ),
+        (Method::POST, "/to/307/echo".to_owned(), "POST true true [text]"),
+        (Method::POST, "/to/308/echo".to_owned(), "POST true true [text]"),
+        (Method::POST, format!("/to/307/{away}"), "POST false true [text]"),
         (Method::GET, format!("/to/301/{away}"), "GET false true []"),
     ] {
         let mut options = json!({
@@ -202,12 +159,7 @@ async fn not_followed_it_is_the_answer() {
         "Location is \"/echo\", expected \"/other\"",
     );
     let plain = probe("http", json!({"url": url, "follow": false})).await;
-    assert_fails(
-        &plain,
-        Phase::Assert,
-        Reason::Status,
-        "status 301, expected 2xx",
-    );
+    assert_fails(&plain, Phase::Assert, Reason::Status, "status 301, expected 2xx");
 }
 
 #[tokio::test]
@@ -215,17 +167,11 @@ async fn the_policy_is_asked_at_each_hop() {
     let server = server().await;
     let inside = server::serve(|_| async { panic!("contacted") }).await;
     let port = inside.address.port();
-    let policy = Policy {
-        deny: vec!["127.0.0.2".parse().expect("a network")],
-        ..loopback()
-    };
+    let policy = Policy { deny: vec!["127.0.0.2".parse().expect("a network")], ..loopback() };
     let context = context(Egress::Direct, policy);
     for (to, rule) in [
         (format!("http://127.0.0.2:{port}/"), "127.0.0.2/32"),
-        (
-            "http://169.254.169.254/latest/meta-data".to_owned(),
-            "metadata",
-        ),
+        ("http://169.254.169.254/latest/meta-data".to_owned(), "metadata"),
         ("http://[::ffff:10.0.0.1]/".to_owned(), "10.0.0.0/8"),
         ("http://127.0.0.1:25/".to_owned(), "port 25"),
     ] {

@@ -51,10 +51,7 @@ where
             connections.spawn(handle(stream));
         }
     });
-    Server {
-        address,
-        _tasks: tasks,
-    }
+    Server { address, _tasks: tasks }
 }
 
 type Reply = Response<Full<Bytes>>;
@@ -65,9 +62,7 @@ pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Reply 
     for (name, value) in headers {
         response = response.header(*name, *value);
     }
-    response
-        .body(Full::new(Bytes::from(body.to_owned())))
-        .expect("a response")
+    response.body(Full::new(Bytes::from(body.to_owned()))).expect("a response")
 }
 
 async fn speak_http<S>(stream: S, answer: Arc<dyn Fn(Parts, Bytes) -> Reply + Send + Sync>)

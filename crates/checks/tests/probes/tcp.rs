@@ -50,19 +50,10 @@ async fn sends_and_expects() {
         assert_ok(&talk(&server, more).await);
     }
     let wrong = talk(&server, json!({"send": "QUIT\\r\\n", "expect": "550"})).await;
-    assert_fails(
-        &wrong,
-        Phase::Assert,
-        Reason::Body,
-        "does not contain \"550\"",
-    );
+    assert_fails(&wrong, Phase::Assert, Reason::Body, "does not contain \"550\"");
     let message = &wrong.evidence.message;
     assert!(!message.chars().any(char::is_control), "{message:?}");
-    let late = talk(
-        &server,
-        json!({"expect": {"contains": "220", "latency": "0s"}}),
-    )
-    .await;
+    let late = talk(&server, json!({"expect": {"contains": "220", "latency": "0s"}})).await;
     assert_fails(&late, Phase::Assert, Reason::Latency, "expected at most 0s");
 }
 

@@ -22,31 +22,22 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "an authority of the tests");
+        params.distinguished_name.push(DnType::CommonName, "an authority of the tests");
         let pem = params.self_signed(&key).expect("a certificate").pem();
-        Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        }
+        Self { issuer: Issuer::new(params, key), pem }
     }
 
     /// A server's settings with a certificate for `name`, valid in these years.
     pub(crate) fn server(&self, name: &str, years: (i32, i32)) -> ServerConfig {
         let key = KeyPair::generate().expect("a key");
-        let certificate = leaf(name, years)
-            .signed_by(&key, &self.issuer)
-            .expect("a certificate");
+        let certificate = leaf(name, years).signed_by(&key, &self.issuer).expect("a certificate");
         config(certificate, &key)
     }
 }
 
 fn leaf(name: &str, (first, last): (i32, i32)) -> CertificateParams {
     let mut params = CertificateParams::new([name.to_owned()]).expect("names");
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "a server");
+    params.distinguished_name.push(DnType::CommonName, "a server");
     params.not_before = date_time_ymd(first, 1, 1);
     params.not_after = date_time_ymd(last, 1, 1);
     params
@@ -80,11 +71,9 @@ const VALID: (i32, i32) = (2020, 2090);
 async fn versions_are_negotiated() {
     let authority = Authority::new();
     let trusted = json!({"ca": authority.pem});
-    for (version, protocol) in [
-        (json!("auto"), "HTTP/2"),
-        (json!(2), "HTTP/2"),
-        (json!(1.1), "HTTP/1.1"),
-    ] {
+    for (version, protocol) in
+        [(json!("auto"), "HTTP/2"), (json!(2), "HTTP/2"), (json!(1.1), "HTTP/1.1")]
+    {
         let config = authority.server("localhost", VALID);
         let seen = asked(config, trusted.clone(), json!({"http_version": version})).await;
         assert_ok(&seen);
@@ -107,9 +96,7 @@ async fn what_is_wrong_with_a_certificate_is_told_apart() {
     let authority = Authority::new();
     let trusted = json!({"ca": authority.pem});
     let own = KeyPair::generate().expect("a key");
-    let self_signed = leaf("localhost", VALID)
-        .self_signed(&own)
-        .expect("a certificate");
+    let self_signed = leaf("localhost", VALID).self_signed(&own).expect("a certificate");
     for (config, tls, reason, message) in [
         (
             authority.server("localhost", (2020, 2021)),
@@ -181,12 +168,7 @@ async fn old_versions_of_tls_are_told() {
     })
     .await;
     let seen = probe("http", json!({"url": server.https("/")})).await;
-    assert_fails(
-        &seen,
-        Phase::Tls,
-        Reason::TlsVersion,
-        "neither TLS 1.2 nor TLS 1.3",
-    );
+    assert_fails(&seen, Phase::Tls, Reason::TlsVersion, "neither TLS 1.2 nor TLS 1.3");
 }
 
 #[tokio::test]
