@@ -136,7 +136,7 @@ impl ExpectOptions {
             match JsonPath::parse(&path) {
                 Ok(parsed) => json.push((parsed, value)),
                 Err(error) => {
-                    at_json.at(path.as_str()).note(format!("{path:?} is not a JSONPath: {error}"))
+                    at_json.at(path.as_str()).note(format!("{path:?} is not a JSONPath: {error}"));
                 }
             }
         }
