@@ -1,3 +1,5 @@
 //! What the end-to-end tests and the benchmark share.
 
+pub mod cluster;
+pub mod processes;
 pub mod raw_agent;

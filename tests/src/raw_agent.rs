@@ -57,13 +57,17 @@ impl Credentials {
     /// # Cancellation
     ///
     /// Dropping it closes the connection.
-    pub async fn connect(&self, address: SocketAddr) -> Result<AgentServiceClient<Channel>, Failure> {
+    pub async fn connect(
+        &self,
+        address: SocketAddr,
+    ) -> Result<AgentServiceClient<Channel>, Failure> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.ca_pem.as_bytes())?)?;
         let chain = vec![CertificateDer::from_pem_slice(self.certificate_pem.as_bytes())?];
         let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes())?;
-        let mut config =
-            ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(chain, key)?;
+        let mut config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         let tls = TlsConnector::from(Arc::new(config));
         let connector = tower::service_fn(move |_| {

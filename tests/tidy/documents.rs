@@ -10,7 +10,10 @@ const README_LINES_MAX: usize = 150;
 #[test]
 fn the_readme_is_short() {
     let lines = text(&root().join("README.md")).lines().count();
-    assert!(lines < README_LINES_MAX, "README.md has {lines} lines, fewer than {README_LINES_MAX} are wanted");
+    assert!(
+        lines < README_LINES_MAX,
+        "README.md has {lines} lines, fewer than {README_LINES_MAX} are wanted"
+    );
 }
 
 #[test]

@@ -20,10 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("agent", &["checks", "model", "proto", "runtime", "yaml"]),
     ("coordinator", &["config", "model", "notify", "proto", "runtime", "store", "verdict"]),
-    (
-        "demo",
-        &["agent", "checks", "config", "coordinator", "model", "proto", "runtime", "store"],
-    ),
+    ("demo", &["agent", "checks", "config", "coordinator", "model", "proto", "runtime", "store"]),
     ("cli", &["checks", "config", "demo", "model", "proto", "runtime", "verdict", "yaml"]),
 ];
 
@@ -97,7 +94,8 @@ fn the_core_stays_pure_and_agents_never_judge() {
             resolve.nodes.iter().filter(|node| name(&node.id) == start).collect();
         while let Some(node) = open.pop() {
             for dependency in &node.deps {
-                let normal = |kind: &cargo_metadata::DepKindInfo| kind.kind == DependencyKind::Normal;
+                let normal =
+                    |kind: &cargo_metadata::DepKindInfo| kind.kind == DependencyKind::Normal;
                 if dependency.dep_kinds.iter().any(normal) && seen.insert(name(&dependency.pkg)) {
                     open.extend(resolve.nodes.iter().filter(|node| node.id == dependency.pkg));
                 }

@@ -45,9 +45,7 @@ fn names_say_what_is_inside() {
     let vague = ["mod", "util", "utils", "helper", "helpers", "common", "misc", "manager"];
     let problems: Vec<String> = files(&root(), ".rs")
         .iter()
-        .filter(|path| {
-            path.file_stem().is_some_and(|stem| vague.iter().any(|word| stem == *word))
-        })
+        .filter(|path| path.file_stem().is_some_and(|stem| vague.iter().any(|word| stem == *word)))
         .map(|path| name(path))
         .collect();
     none("files with a name that says nothing", &problems);
@@ -58,7 +56,8 @@ fn nothing_is_left_to_do() {
     let words = ["todo!(", "unimplemented!(", concat!("TO", "DO"), concat!("FIX", "ME")];
     let mut problems = Vec::new();
     for ending in [".rs", ".proto", ".sh", ".py", ".toml"] {
-        for path in files(&root(), ending).iter().filter(|path| !path.ends_with("tidy/sources.rs")) {
+        for path in files(&root(), ending).iter().filter(|path| !path.ends_with("tidy/sources.rs"))
+        {
             let source = text(path);
             for word in words.iter().filter(|word| source.contains(**word)) {
                 problems.push(format!("{}: {word}", name(path)));
@@ -91,7 +90,8 @@ fn every_lint_that_is_off_says_why() {
     for path in files(&root(), ".rs") {
         let source = text(&path);
         for (at, _) in source.match_indices("[expect(").chain(source.match_indices("[allow(")) {
-            let attribute = &source[at..source[at..].find(")]").map_or(source.len(), |end| at + end)];
+            let attribute =
+                &source[at..source[at..].find(")]").map_or(source.len(), |end| at + end)];
             let ours = !path.ends_with("tidy/sources.rs");
             if ours && !attribute.contains("reason") {
                 problems.push(format!("{}: {attribute}", name(&path)));

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use quorate_coordinator::pki::Authority;
 use quorate_coordinator::{Access, Listeners, Parts};
 use quorate_model::{
-    AgentId, BootId, Check, CheckId, Evidence, Health, MeasuredResult, Observation, Outcome as Seen,
-    ProbeResult, RegionId, ResultId,
+    AgentId, BootId, Check, CheckId, Evidence, Health, MeasuredResult, Observation,
+    Outcome as Seen, ProbeResult, RegionId, ResultId,
 };
 use quorate_proto::agent::v1 as wire;
+use quorate_proto::convert::agent::measured_to_wire;
 use quorate_runtime::{Clock, Tasks};
 use quorate_store::Write;
 use quorate_tests::raw_agent::{Credentials, register};
@@ -30,6 +31,7 @@ const BATCH: u64 = 256;
 
 const CONFIGURATION: &str = r#"
 version: 1
+server: { agents: { listen: "127.0.0.1:7444" } }
 regions: { fra: {} }
 anchors: []
 checks:
@@ -56,7 +58,8 @@ fn observation() -> Observation {
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn store_alone() -> Outcome<f64> {
     let folder = tempfile::tempdir()?;
-    let mut store = quorate_store::open(&format!("sqlite:{}", folder.path().join("bench.db").display()))?;
+    let mut store =
+        quorate_store::open(&format!("sqlite:{}", folder.path().join("bench.db").display()))?;
     let (region, agent, check) = names()?;
     let now = Clock::start().now();
     let result = |sequence| ProbeResult {
@@ -83,7 +86,8 @@ fn store_alone() -> Outcome<f64> {
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 async fn stream_to_commit() -> Outcome<f64> {
     let folder = tempfile::tempdir()?;
-    let mut store = quorate_store::open(&format!("sqlite:{}", folder.path().join("bench.db").display()))?;
+    let mut store =
+        quorate_store::open(&format!("sqlite:{}", folder.path().join("bench.db").display()))?;
     let (region, agent, check) = names()?;
     let (clock, tasks) = (Clock::start(), Tasks::new());
     let authority = Arc::new(Authority::ephemeral(&[], clock.now())?);
@@ -129,7 +133,7 @@ async fn stream_to_commit() -> Outcome<f64> {
     let (sent, acked) = tokio::join!(sending, receiving);
     drop(sent?);
     acked?;
-    let (used, elapsed) = (cpu() - before, started.elapsed());
+    let (used, elapsed) = (cpu().saturating_sub(before), started.elapsed());
     let rate = per_second(RESULTS, elapsed);
     say(&format!(
         "  agent stream to SQLite commit to ack: {rate:.0} results a second, {:.1} us of processor time each, sender included",
@@ -161,7 +165,7 @@ async fn send(
     for first in (1..=RESULTS).step_by(usize::try_from(BATCH)?) {
         let at = clock.uptime();
         let result = |sequence| {
-            wire::Result::from(&MeasuredResult {
+            measured_to_wire(&MeasuredResult {
                 sequence,
                 check: check.id.clone(),
                 revision: check.revision,

@@ -87,7 +87,7 @@ where
             good += u64::from(ended?);
         }
     }
-    let (used, elapsed) = (cpu() - before, started.elapsed());
+    let (used, elapsed) = (cpu().saturating_sub(before), started.elapsed());
     let each = micros_each(used, PROBES);
     say(&format!(
         "  {name}: {:.0} a second, {each:.0} us of processor time each ({good} of {PROBES} succeeded)",

@@ -1,0 +1,7 @@
+//! The whole product: one coordinator, five agents, real targets, networks that can be cut.
+
+#![expect(clippy::expect_used, reason = "a test says what it expects")]
+
+mod in_process;
+mod processes;
+mod refusals;
