@@ -47,10 +47,7 @@ pub(crate) fn plan(fleet: &Fleet, staff: &Staff) -> Plan {
             agents.push(agent.clone());
         }
     }
-    let mut plan: Plan = staff
-        .keys()
-        .map(|agent| (agent.clone(), BTreeMap::new()))
-        .collect();
+    let mut plan: Plan = staff.keys().map(|agent| (agent.clone(), BTreeMap::new())).collect();
     for (id, check) in &fleet.checks {
         let Some(agents) = able.get(&check.kind) else {
             continue;
@@ -64,15 +61,10 @@ pub(crate) fn plan(fleet: &Fleet, staff: &Staff) -> Plan {
 
 /// When an agent with this phase probes the check.
 pub(crate) fn duty(spec: &ProbeSpec, phase: Duration, paces: &Paces) -> Duty {
-    let every = paces.get(&spec.check).map_or(spec.interval, |pace| {
-        (*pace).clamp(Duration::from_millis(1), spec.interval)
-    });
-    Duty {
-        check: spec.check.clone(),
-        revision: spec.revision,
-        phase,
-        every,
-    }
+    let every = paces
+        .get(&spec.check)
+        .map_or(spec.interval, |pace| (*pace).clamp(Duration::from_millis(1), spec.interval));
+    Duty { check: spec.check.clone(), revision: spec.revision, phase, every }
 }
 
 /// Everything that an agent with these phases is to do.
@@ -91,11 +83,7 @@ pub(crate) fn duties(
             Some((id.clone(), (Arc::clone(spec), duty)))
         })
         .collect();
-    Duties {
-        version,
-        settings: fleet.agent_settings(),
-        checks,
-    }
+    Duties { version, settings: fleet.agent_settings(), checks }
 }
 
 /// The time from `now` to the next instant that is congruent to the duty's phase modulo its pace;
@@ -134,13 +122,8 @@ mod tests {
     }
 
     fn fleet(checks: &[Arc<Check>]) -> Fleet {
-        let checks = checks
-            .iter()
-            .map(|check| (check.id.clone(), Arc::clone(check)));
-        Fleet {
-            checks: checks.collect(),
-            ..Fleet::default()
-        }
+        let checks = checks.iter().map(|check| (check.id.clone(), Arc::clone(check)));
+        Fleet { checks: checks.collect(), ..Fleet::default() }
     }
 
     fn staff(members: &[(&str, &str, &[&str])]) -> Staff {
@@ -156,10 +139,8 @@ mod tests {
 
     #[test]
     fn an_agent_gets_only_checks_of_its_region_and_of_kinds_it_knows() {
-        let fleet = fleet(&[
-            check("shop", "http", &["fra", "iad"]),
-            check("door", "tcp", &["fra"]),
-        ]);
+        let fleet =
+            fleet(&[check("shop", "http", &["fra", "iad"]), check("door", "tcp", &["fra"])]);
         let staff = staff(&[
             ("fra-1", "fra", &["http"]),
             ("iad-1", "iad", &["http", "tcp"]),
@@ -173,10 +154,8 @@ mod tests {
         assert_eq!(names("fra-1"), ["shop"]);
         assert_eq!(names("iad-1"), ["shop"]);
         assert!(names("syd-1").is_empty());
-        let phases: BTreeSet<Duration> = plan
-            .values()
-            .flat_map(|checks| checks.values().copied())
-            .collect();
+        let phases: BTreeSet<Duration> =
+            plan.values().flat_map(|checks| checks.values().copied()).collect();
         assert_eq!(phases.len(), 2, "regions take turns");
     }
 
@@ -188,10 +167,7 @@ mod tests {
         let duty_slow = duty(&spec, phase, &paces);
         let now = Timestamp::from_micros(600_000_000 + 55_000_000);
         assert_eq!(next_in(&duty_slow, now), Duration::from_secs(55));
-        assert_eq!(
-            next_in(&duty_slow, now + Duration::from_secs(55)),
-            Duration::ZERO
-        );
+        assert_eq!(next_in(&duty_slow, now + Duration::from_secs(55)), Duration::ZERO);
 
         paces.insert(spec.check.clone(), Duration::from_secs(20));
         let duty_fast = duty(&spec, phase, &paces);

@@ -263,15 +263,8 @@ impl LocalBus {
     pub fn new() -> (Arc<Self>, EngineInbox) {
         let (control, control_inbox) = mpsc::channel(CONTROL_MAX);
         let (batches, batches_inbox) = mpsc::channel(BATCHES_MAX);
-        let bus = Self {
-            control,
-            batches,
-            sessions: Mutex::default(),
-        };
-        let inbox = EngineInbox {
-            control: control_inbox,
-            batches: batches_inbox,
-        };
+        let bus = Self { control, batches, sessions: Mutex::default() };
+        let inbox = EngineInbox { control: control_inbox, batches: batches_inbox };
         (Arc::new(bus), inbox)
     }
 
@@ -332,11 +325,7 @@ impl Bus for LocalBus {
 
     fn close(&self, agent: &AgentId, session: SessionId) {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if sessions
-            .open
-            .get(agent)
-            .is_some_and(|(open, _)| *open == session)
-        {
+        if sessions.open.get(agent).is_some_and(|(open, _)| *open == session) {
             sessions.open.remove(agent);
         }
     }
@@ -361,29 +350,21 @@ mod tests {
         let mut first = bus.open(&agent());
         let mut second = bus.open(&agent());
         assert!(second.session > first.session);
-        assert!(matches!(
-            first.words.recv().await,
-            Some(ToSession::Superseded)
-        ));
+        assert!(matches!(first.words.recv().await, Some(ToSession::Superseded)));
         assert!(first.words.recv().await.is_none());
 
         bus.close(&agent(), first.session);
         let word = stored(3);
         assert!(!bus.tell_this_session(&agent(), first.session, word.clone()));
         assert!(bus.tell_session(&agent(), word));
-        assert!(matches!(
-            second.words.recv().await,
-            Some(ToSession::Stored { through: 3, .. })
-        ));
+        assert!(matches!(second.words.recv().await, Some(ToSession::Stored { through: 3, .. })));
     }
 
     #[tokio::test]
     async fn a_session_that_does_not_listen_is_cut_off() {
         let (bus, _engine) = LocalBus::new();
         let mut inbox = bus.open(&agent());
-        let taken = (0..SESSION_MAX + 5)
-            .filter(|_| bus.tell_session(&agent(), stored(0)))
-            .count();
+        let taken = (0..SESSION_MAX + 5).filter(|_| bus.tell_session(&agent(), stored(0))).count();
         assert_eq!(taken, SESSION_MAX);
         while inbox.words.recv().await.is_some() {}
         assert!(!bus.tell_session(&agent(), stored(0)));
@@ -402,15 +383,9 @@ mod tests {
         for _ in 0..BATCHES_MAX {
             bus.tell_engine(ToEngine::Results(batch())).await.unwrap();
         }
-        let gone = ToEngine::Disconnected {
-            agent: agent(),
-            session: SessionId(1),
-        };
+        let gone = ToEngine::Disconnected { agent: agent(), session: SessionId(1) };
         bus.tell_engine(gone).await.unwrap();
-        assert!(matches!(
-            engine.control.recv().await,
-            Some(ToEngine::Disconnected { .. })
-        ));
+        assert!(matches!(engine.control.recv().await, Some(ToEngine::Disconnected { .. })));
         drop(engine);
         let told = bus.tell_engine(ToEngine::Results(batch())).await;
         assert_eq!(told, Err(Stopping));

@@ -39,10 +39,7 @@ const LAST_COMMITS: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Go over to another fleet.
-    Reload {
-        fleet: Arc<Fleet>,
-        done: oneshot::Sender<()>,
-    },
+    Reload { fleet: Arc<Fleet>, done: oneshot::Sender<()> },
 }
 
 /// The ways out of the owner.
@@ -84,11 +81,7 @@ impl Owner {
         restored: Restored,
         agents: Vec<AgentRecord>,
     ) -> Self {
-        let mark = |number| Mark {
-            stored: number,
-            queued: number,
-            applied: number,
-        };
+        let mark = |number| Mark { stored: number, queued: number, applied: number };
         let marks = restored.watermarks.iter();
         let mut owner = Self {
             engine: Engine::new(),
@@ -102,9 +95,7 @@ impl Owner {
             regions: BTreeMap::new(),
             replan_at: None,
             ledger: Ledger::new(ways.store),
-            marks: marks
-                .map(|(run, number)| (run.clone(), mark(*number)))
-                .collect(),
+            marks: marks.map(|(run, number)| (run.clone(), mark(*number))).collect(),
             failing: false,
             bus: ways.bus,
             mirror: ways.mirror,
@@ -118,8 +109,7 @@ impl Owner {
     fn restore(&mut self, restored: Restored, agents: Vec<AgentRecord>) {
         let now = self.clock.now();
         let fleet = Arc::clone(&self.fleet);
-        self.engine
-            .apply(Event::Configured(fleet), now, &mut self.effects);
+        self.engine.apply(Event::Configured(fleet), now, &mut self.effects);
         let known = restored.checks;
         let last_stored = restored
             .results
@@ -141,8 +131,7 @@ impl Owner {
             next_round: restored.next_round.max(1),
             last_stored,
         };
-        self.engine
-            .apply(Event::Restored(Box::new(restore)), now, &mut self.effects);
+        self.engine.apply(Event::Restored(Box::new(restore)), now, &mut self.effects);
         self.show_fleet(now);
         self.show_restored(known, agents);
         self.settle_effects();
@@ -200,11 +189,7 @@ impl Owner {
     }
 
     fn wake_at(&self) -> Option<Timestamp> {
-        let times = [
-            self.engine.next_deadline(),
-            self.ledger.retry_at(),
-            self.replan_at,
-        ];
+        let times = [self.engine.next_deadline(), self.ledger.retry_at(), self.replan_at];
         times.into_iter().flatten().min()
     }
 
@@ -235,11 +220,9 @@ impl Owner {
         let now = self.clock.now();
         self.version += 1;
         self.specs = assign::specs(&fleet);
-        self.paces
-            .retain(|check, _| fleet.checks.contains_key(check));
+        self.paces.retain(|check, _| fleet.checks.contains_key(check));
         self.fleet = Arc::clone(&fleet);
-        self.engine
-            .apply(Event::Configured(fleet), now, &mut self.effects);
+        self.engine.apply(Event::Configured(fleet), now, &mut self.effects);
         self.show_fleet(now);
         self.settle_effects();
         self.plan = assign::plan(&self.fleet, self.crew.staff());
@@ -283,11 +266,7 @@ impl Owner {
         };
         self.marks.insert(run, mark);
         let decided = self.perform();
-        let writes = if fresh.is_empty() {
-            Vec::new()
-        } else {
-            vec![Write::Results(fresh)]
-        };
+        let writes = if fresh.is_empty() { Vec::new() } else { vec![Write::Results(fresh)] };
         self.ledger.record(Some(ack), writes, decided);
     }
 
@@ -308,11 +287,7 @@ impl Owner {
 
     fn settled(&mut self, settled: Settled) {
         match settled {
-            Settled::Durable {
-                ack,
-                decided,
-                wrote,
-            } => {
+            Settled::Durable { ack, decided, wrote } => {
                 if let Some(ack) = ack {
                     self.acknowledge(&ack);
                 }
@@ -333,10 +308,7 @@ impl Owner {
     fn acknowledge(&mut self, ack: &Ack) {
         let mark = self.marks.entry((ack.agent.clone(), ack.boot)).or_default();
         mark.stored = mark.stored.max(ack.through);
-        let word = ToSession::Stored {
-            boot: ack.boot,
-            through: ack.through,
-        };
+        let word = ToSession::Stored { boot: ack.boot, through: ack.through };
         // An agent that is gone hears of it in its next Welcome.
         self.bus.tell_this_session(&ack.agent, ack.session, word);
     }

@@ -97,10 +97,7 @@ pub struct Mirror {
 
 impl Default for Mirror {
     fn default() -> Self {
-        Self {
-            view: Arc::default(),
-            changes: broadcast::Sender::new(CHANGES_MAX),
-        }
+        Self { view: Arc::default(), changes: broadcast::Sender::new(CHANGES_MAX) }
     }
 }
 

@@ -86,13 +86,7 @@ pub(crate) fn notice_entries(
 
 /// An entry that is due at once.
 pub(crate) fn entry(receiver: ReceiverId, delivery: Delivery, at: Timestamp) -> OutboxEntry {
-    OutboxEntry {
-        key: delivery.key(&receiver),
-        receiver,
-        delivery,
-        attempts: 0,
-        next_attempt: at,
-    }
+    OutboxEntry { key: delivery.key(&receiver), receiver, delivery, attempts: 0, next_attempt: at }
 }
 
 /// The id of a message: the same for each attempt, fit for a header.
@@ -132,10 +126,7 @@ impl Outbox {
         let (sender, handovers) = mpsc::channel(HANDOVERS_MAX);
         // What was left undone before a restart is in the store.
         let missed = Arc::new(AtomicBool::new(true));
-        let handle = OutboxHandle {
-            handovers: sender,
-            missed: Arc::clone(&missed),
-        };
+        let handle = OutboxHandle { handovers: sender, missed: Arc::clone(&missed) };
         let outbox = Self {
             store,
             receivers,
@@ -191,10 +182,7 @@ impl Outbox {
             return;
         }
         self.missed.store(false, Ordering::Relaxed);
-        let read = self
-            .store
-            .read(move |store| store.due(now + HORIZON, ENTRIES_MAX))
-            .await;
+        let read = self.store.read(move |store| store.due(now + HORIZON, ENTRIES_MAX)).await;
         match read {
             Ok(entries) => {
                 if entries.len() >= ENTRIES_MAX {

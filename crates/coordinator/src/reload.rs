@@ -39,12 +39,7 @@ impl Reloader {
         // Receivers first: the engine may want to tell new ones at once.
         self.receivers.store(Arc::new(receivers));
         self.configuration.store(Arc::new(configuration));
-        if self
-            .commands
-            .send(Command::Reload { fleet, done })
-            .await
-            .is_ok()
-        {
+        if self.commands.send(Command::Reload { fleet, done }).await.is_ok() {
             // It ends without an answer only when the coordinator stops.
             drop(gone_over.await);
         }

@@ -212,10 +212,7 @@ impl Session {
     /// Does what the engine's owner says.
     async fn obey(&self, word: ToSession, known: &mut Known) -> Result<(), Status> {
         match word {
-            ToSession::Opened {
-                resume_after,
-                duties,
-            } => {
+            ToSession::Opened { resume_after, duties } => {
                 let welcome = wire::Welcome {
                     session_id: known.session.0.to_string(),
                     coordinator_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -236,12 +233,7 @@ impl Session {
                 known.sync.assign(duties);
                 self.sync(known).await
             }
-            ToSession::RunProbe {
-                round,
-                check,
-                revision,
-                start_within,
-            } => {
+            ToSession::RunProbe { round, check, revision, start_within } => {
                 let run = wire::RunProbe {
                     round: round.0,
                     check: check.to_string(),
@@ -251,9 +243,7 @@ impl Session {
                 self.send(Down::RunProbe(run)).await
             }
             ToSession::Stored { boot, through } if boot == known.boot => {
-                let ack = wire::ResultAck {
-                    through_sequence: through,
-                };
+                let ack = wire::ResultAck { through_sequence: through };
                 self.send(Down::ResultAck(ack)).await
             }
             ToSession::Stored { .. } => Ok(()),
@@ -261,9 +251,8 @@ impl Session {
                 Err(refusal::store_unavailable(full, retry_after))
             }
             ToSession::Drain { retry_after } => {
-                let drain = wire::Drain {
-                    retry_after: Some(convert::duration_to_wire(retry_after)),
-                };
+                let drain =
+                    wire::Drain { retry_after: Some(convert::duration_to_wire(retry_after)) };
                 self.send(Down::Drain(drain)).await?;
                 Err(refusal::draining(retry_after))
             }
@@ -280,9 +269,7 @@ impl Session {
     }
 
     async fn send(&self, message: Down) -> Result<(), Status> {
-        let message = wire::ConnectResponse {
-            message: Some(message),
-        };
+        let message = wire::ConnectResponse { message: Some(message) };
         let sent = tokio::time::timeout(WRITE_STALL, self.outbound.send(Ok(message))).await;
         match sent {
             Ok(Ok(())) => Ok(()),
@@ -292,9 +279,6 @@ impl Session {
     }
 
     async fn tell(&self, word: ToEngine) -> Result<(), Status> {
-        self.bus
-            .tell_engine(word)
-            .await
-            .map_err(|_| refusal::draining(DRAIN_RETRY))
+        self.bus.tell_engine(word).await.map_err(|_| refusal::draining(DRAIN_RETRY))
     }
 }

@@ -111,20 +111,11 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let bus: Arc<dyn Bus> = bus;
     let (outbox, deliveries) = Outbox::new(store.clone(), Arc::clone(&receivers), clock);
     let mirror = Mirror::default();
-    let ways = Ways {
-        bus: Arc::clone(&bus),
-        store: store.clone(),
-        mirror: mirror.clone(),
-        outbox,
-        clock,
-    };
+    let ways =
+        Ways { bus: Arc::clone(&bus), store: store.clone(), mirror: mirror.clone(), outbox, clock };
     let owner = Owner::new(ways, fleet, restored, joined);
     let (commands, orders) = mpsc::channel(COMMANDS_MAX);
-    let reloader = Reloader {
-        configuration: Arc::clone(&configuration),
-        receivers,
-        commands,
-    };
+    let reloader = Reloader { configuration: Arc::clone(&configuration), receivers, commands };
     let draining = CancellationToken::new();
     let serving = Front {
         store: store.clone(),
@@ -203,12 +194,8 @@ impl Front {
             what: "set up TLS for a listener",
             source: std::io::Error::other(error),
         };
-        let serving = |door, limits| Serving {
-            door,
-            limits,
-            clock: self.clock,
-            stop: tasks.token(),
-        };
+        let serving =
+            |door, limits| Serving { door, limits, clock: self.clock, stop: tasks.token() };
         let sessions = Sessions {
             bus: self.bus,
             store: self.store.clone(),
@@ -288,14 +275,7 @@ impl Running {
     ///
     /// Dropping it leaves tasks behind that end soon.
     pub async fn stop(self, grace: Duration) -> bool {
-        let Self {
-            store,
-            reloader,
-            draining,
-            groups,
-            store_closed,
-            ..
-        } = self;
+        let Self { store, reloader, draining, groups, store_closed, .. } = self;
         draining.cancel();
         let stop = async {
             let mut ended = true;

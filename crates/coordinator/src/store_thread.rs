@@ -65,17 +65,9 @@ impl StoreHandle {
     /// Dropping it leaves open whether the writes are made.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<(), Arc<StoreError>> {
         let (done, answer) = oneshot::channel();
-        let commit = Commit {
-            writes,
-            epoch: None,
-            alone: false,
-            done,
-            _place: Some(self.place().await?),
-        };
-        self.jobs
-            .send(Job::Commit(commit))
-            .await
-            .map_err(|_| ended())?;
+        let commit =
+            Commit { writes, epoch: None, alone: false, done, _place: Some(self.place().await?) };
+        self.jobs.send(Job::Commit(commit)).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
     }
 
@@ -94,10 +86,7 @@ impl StoreHandle {
             drop(done.send(look(store)));
         });
         let place = self.place().await?;
-        self.jobs
-            .send(Job::Read(read, place))
-            .await
-            .map_err(|_| ended())?;
+        self.jobs.send(Job::Read(read, place)).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?.map_err(Arc::new)
     }
 
@@ -110,13 +99,7 @@ impl StoreHandle {
         alone: bool,
     ) -> oneshot::Receiver<Committed> {
         let (done, answer) = oneshot::channel();
-        let commit = Commit {
-            writes,
-            epoch: Some(epoch),
-            alone,
-            done,
-            _place: None,
-        };
+        let commit = Commit { writes, epoch: Some(epoch), alone, done, _place: None };
         if let Err(error) = self.jobs.try_send(Job::Commit(commit)) {
             tracing::error!("the store takes no commits: {error}");
         }
@@ -143,14 +126,12 @@ pub(crate) fn spawn(
 ) -> std::io::Result<(StoreHandle, oneshot::Receiver<()>)> {
     let (jobs, inbox) = mpsc::channel(SHARED_MAX + ORDERED_MAX);
     let (ended, closed) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("quorate-store".into())
-        .spawn(move || {
-            run(store, inbox);
-            if ended.send(()).is_err() {
-                tracing::debug!("nobody waits for the store to close");
-            }
-        })?;
+    std::thread::Builder::new().name("quorate-store".into()).spawn(move || {
+        run(store, inbox);
+        if ended.send(()).is_err() {
+            tracing::debug!("nobody waits for the store to close");
+        }
+    })?;
     let places = Arc::new(Semaphore::new(SHARED_MAX));
     Ok((StoreHandle { jobs, places }, closed))
 }
@@ -188,10 +169,7 @@ fn gather(first: Commit, inbox: &mut mpsc::Receiver<Job>) -> (Vec<Commit>, Optio
 type Refused = Option<(Epoch, Arc<StoreError>)>;
 
 fn commit(store: &mut dyn Store, mut group: Vec<Commit>, refused: &mut Refused) {
-    group = group
-        .into_iter()
-        .filter_map(|commit| admit(commit, refused))
-        .collect();
+    group = group.into_iter().filter_map(|commit| admit(commit, refused)).collect();
     if group.len() < 2 {
         for commit in group {
             let committed = store.commit(&commit.writes).map_err(Arc::new);
@@ -199,10 +177,8 @@ fn commit(store: &mut dyn Store, mut group: Vec<Commit>, refused: &mut Refused) 
         }
         return;
     }
-    let writes: Vec<Write> = group
-        .iter_mut()
-        .flat_map(|commit| std::mem::take(&mut commit.writes))
-        .collect();
+    let writes: Vec<Write> =
+        group.iter_mut().flat_map(|commit| std::mem::take(&mut commit.writes)).collect();
     let committed = store.commit(&writes).map_err(Arc::new);
     for commit in group {
         answer(commit.epoch, commit.done, committed.clone(), refused);

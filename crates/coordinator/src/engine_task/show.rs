@@ -31,18 +31,12 @@ impl Owner {
                     || CheckView {
                         check: Arc::clone(check),
                         verdict: Arc::new(
-                            engine
-                                .verdict(id)
-                                .cloned()
-                                .unwrap_or_else(|| unknown(check, now)),
+                            engine.verdict(id).cloned().unwrap_or_else(|| unknown(check, now)),
                         ),
                         open_incident: None,
                         rejected_by: BTreeSet::new(),
                     },
-                    |old| CheckView {
-                        check: Arc::clone(check),
-                        ..old
-                    },
+                    |old| CheckView { check: Arc::clone(check), ..old },
                 );
                 view.checks.insert(id.clone(), new);
             }
@@ -56,9 +50,7 @@ impl Owner {
                 })
                 .collect();
             for agent in view.agents.values_mut() {
-                agent
-                    .rejections
-                    .retain(|check, _| fleet.checks.contains_key(check));
+                agent.rejections.retain(|check, _| fleet.checks.contains_key(check));
             }
             changed
         });
@@ -193,11 +185,7 @@ fn unknown(check: &Check, now: Timestamp) -> Verdict {
             taken: now,
             quorum,
             quorum_effective: quorum,
-            scope: Scope {
-                failing: 0,
-                live: 0,
-                configured: count(check.regions.len()),
-            },
+            scope: Scope { failing: 0, live: 0, configured: count(check.regions.len()) },
             rounds: Vec::new(),
             entries: Vec::new(),
         },

@@ -34,10 +34,7 @@ impl Crew {
         let agent = connected.agent.clone();
         self.open.insert(agent.clone(), connected.session);
         self.gone.remove(&agent);
-        let member = Member {
-            region: connected.region.clone(),
-            kinds: connected.kinds.clone(),
-        };
+        let member = Member { region: connected.region.clone(), kinds: connected.kinds.clone() };
         self.staff.insert(agent, member.clone()) != Some(member)
     }
 
@@ -79,18 +76,9 @@ impl Owner {
                     self.tell_engine(Event::Suspected(suspicion), now);
                 }
             }
-            ToEngine::Declined {
-                agent,
-                round,
-                check,
-            } => self.tell_engine(
-                Event::Declined {
-                    agent,
-                    round,
-                    check,
-                },
-                now,
-            ),
+            ToEngine::Declined { agent, round, check } => {
+                self.tell_engine(Event::Declined { agent, round, check }, now);
+            }
             ToEngine::Configured { agent, rejections } => self.configured(&agent, &rejections, now),
             ToEngine::Disconnected { agent, session } => {
                 if self.crew.leave(&agent, session, now) {

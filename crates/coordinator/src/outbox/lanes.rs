@@ -48,10 +48,9 @@ pub(super) struct Lanes {
 fn subject(delivery: &Delivery) -> String {
     match delivery {
         Delivery::Alert(alert) => alert.incident.id.to_string(),
-        Delivery::Operator(notice) => format!(
-            "{} {:?} {:?} {:?}",
-            notice.kind, notice.region, notice.agent, notice.check
-        ),
+        Delivery::Operator(notice) => {
+            format!("{} {:?} {:?} {:?}", notice.kind, notice.region, notice.agent, notice.check)
+        }
     }
 }
 
@@ -92,10 +91,7 @@ impl Lanes {
 
     /// When the next one may be sent that waits for nothing but the time.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        let open = self
-            .lines
-            .values()
-            .filter(|line| line.in_flight < IN_FLIGHT_MAX);
+        let open = self.lines.values().filter(|line| line.in_flight < IN_FLIGHT_MAX);
         open.flat_map(|line| line.lanes.values())
             .filter(|lane| !lane.sending)
             .filter_map(|lane| Some(lane.waiting.front()?.entry.next_attempt))
@@ -134,10 +130,7 @@ impl Line {
             return std::mem::take(&mut self.failing).then_some(false);
         }
         self.failed_in_a_row += 1;
-        let hopeless = step
-            .error
-            .as_ref()
-            .is_some_and(|error| error.retry == Retry::Never);
+        let hopeless = step.error.as_ref().is_some_and(|error| error.retry == Retry::Never);
         let fails = hopeless || self.failed_in_a_row >= FAILING_AFTER;
         if fails && !self.failing {
             self.failing = true;

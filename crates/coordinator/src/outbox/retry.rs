@@ -26,11 +26,7 @@ pub(super) struct Step {
 /// What follows an attempt that ended at `now` like this.
 pub(super) fn step(entry: &OutboxEntry, sent: &Result<(), SendError>, now: Timestamp) -> Step {
     let Err(error) = sent else {
-        return Step {
-            state: DeliveryState::Sent,
-            error: None,
-            next_attempt: None,
-        };
+        return Step { state: DeliveryState::Sent, error: None, next_attempt: None };
     };
     let own = wait(entry.attempts, quorate_runtime::random::bytes());
     let next = match error.retry {
@@ -44,11 +40,7 @@ pub(super) fn step(entry: &OutboxEntry, sent: &Result<(), SendError>, now: Times
     };
     let next_attempt = next.filter(|next| next.since(decided) <= GIVE_UP);
     Step {
-        state: if next_attempt.is_some() {
-            DeliveryState::Pending
-        } else {
-            DeliveryState::Failed
-        },
+        state: if next_attempt.is_some() { DeliveryState::Pending } else { DeliveryState::Failed },
         error: Some(error.clone()),
         next_attempt,
     }
@@ -64,18 +56,12 @@ fn wait(attempts_before: u32, draw: [u8; 1]) -> Duration {
 
 /// The failure of an attempt that took too long.
 pub(super) fn too_slow() -> SendError {
-    SendError {
-        message: "the receiver did not answer in time".into(),
-        retry: Retry::BackOff,
-    }
+    SendError { message: "the receiver did not answer in time".into(), retry: Retry::BackOff }
 }
 
 /// The failure of a message to a receiver that is not configured any more.
 pub(super) fn gone() -> SendError {
-    SendError {
-        message: "the receiver is not configured any more".into(),
-        retry: Retry::Never,
-    }
+    SendError { message: "the receiver is not configured any more".into(), retry: Retry::Never }
 }
 
 #[cfg(test)]
@@ -102,10 +88,7 @@ mod tests {
     }
 
     fn failed(retry: Retry) -> Result<(), SendError> {
-        Err(SendError {
-            message: "no".into(),
-            retry,
-        })
+        Err(SendError { message: "no".into(), retry })
     }
 
     #[test]

@@ -24,10 +24,7 @@ impl Notifier for Fake {
         Box::pin(async move {
             let _room = self.room.acquire().await.unwrap();
             if let Some(retry) = self.answers.lock().await.pop() {
-                return Err(SendError {
-                    message: "refused".into(),
-                    retry,
-                });
+                return Err(SendError { message: "refused".into(), retry });
             }
             let note = (self.name.to_owned(), message.clone());
             self.taken.send(note).await.unwrap();
@@ -56,31 +53,16 @@ fn bench(answers: Vec<Retry>) -> Bench {
     for (name, answers) in [("a", answers), ("b", Vec::new())] {
         let room = Arc::new(Semaphore::new(100));
         rooms.insert(name, Arc::clone(&room));
-        let fake = Fake {
-            taken: sender.clone(),
-            name,
-            room,
-            answers: Mutex::new(answers),
-        };
+        let fake = Fake { taken: sender.clone(), name, room, answers: Mutex::new(answers) };
         notifiers.insert(name.parse().unwrap(), Arc::new(fake));
     }
     let operators = notifiers.keys().cloned().collect();
-    let receivers = Arc::new(ArcSwap::from_pointee(Receivers {
-        notifiers,
-        operators,
-    }));
+    let receivers = Arc::new(ArcSwap::from_pointee(Receivers { notifiers, operators }));
     let clock = Clock::start();
     let tasks = quorate_runtime::Tasks::new();
     let (outbox, runner) = Outbox::new(store.clone(), receivers, clock);
     tasks.spawn("outbox", runner.run(tasks.token()));
-    Bench {
-        outbox,
-        store,
-        taken,
-        rooms,
-        clock,
-        tasks,
-    }
+    Bench { outbox, store, taken, rooms, clock, tasks }
 }
 
 impl Bench {

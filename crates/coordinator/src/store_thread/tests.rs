@@ -19,17 +19,12 @@ struct Gate {
 fn gate() -> (Box<dyn Store>, Sender<bool>, Arc<Mutex<VecDeque<usize>>>) {
     let (permit, answers) = channel();
     let sizes = Arc::default();
-    let store = Gate {
-        answers,
-        sizes: Arc::clone(&sizes),
-    };
+    let store = Gate { answers, sizes: Arc::clone(&sizes) };
     (Box::new(store), permit, sizes)
 }
 
 fn full() -> StoreError {
-    StoreError::Full {
-        place: "test".into(),
-    }
+    StoreError::Full { place: "test".into() }
 }
 
 impl Store for Gate {
@@ -114,10 +109,7 @@ async fn after_a_failure_nothing_of_the_same_epoch_succeeds() {
     let other = handle.submit(Epoch(2), one(), true);
     permit.send(false).unwrap();
     permit.send(true).unwrap();
-    assert!(matches!(
-        *first.await.unwrap().unwrap_err(),
-        StoreError::Full { .. }
-    ));
+    assert!(matches!(*first.await.unwrap().unwrap_err(), StoreError::Full { .. }));
     assert!(second.await.unwrap().is_err());
     other.await.unwrap().unwrap();
     assert_eq!(*sizes.lock().unwrap(), [1, 1]);
