@@ -68,11 +68,7 @@ pub struct Limits {
 impl Limits {
     /// For the listener where agents join: everybody is a stranger there for ever.
     pub fn join() -> Self {
-        Self {
-            connections: 256,
-            always_strangers: true,
-            ..Self::default()
-        }
+        Self { connections: 256, always_strangers: true, ..Self::default() }
     }
 }
 
@@ -213,10 +209,8 @@ impl Accepting {
         &self,
         listener: &TcpListener,
     ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let permit = Arc::clone(&self.connections)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
+        let permit =
+            Arc::clone(&self.connections).acquire_owned().await.map_err(io::Error::other)?;
         let (stream, address) = listener.accept().await?;
         Ok((stream, address, permit))
     }
@@ -243,12 +237,7 @@ impl Accepting {
             slot = slot => slot,
         };
         let (serving, ready) = (self.serving.clone(), self.ready.clone());
-        let pass = Pass {
-            permit,
-            stranger: Some(stranger),
-            address,
-            cut: self.cut.clone(),
-        };
+        let pass = Pass { permit, stranger: Some(stranger), address, cut: self.cut.clone() };
         running.spawn(async move {
             let handshake = serving.door.open(stream);
             let limit = serving.limits.handshake;
@@ -272,10 +261,7 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     let (time, interval, retries) = KEEPALIVE;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(
-        &TcpKeepalive::new()
-            .with_time(time)
-            .with_interval(interval)
-            .with_retries(retries),
+        &TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(retries),
     )?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
 }

@@ -67,9 +67,7 @@ struct Api {
 ///
 /// Dropping it cuts all connections.
 pub async fn serve(listener: TcpListener, parts: ApiParts, serving: Serving) {
-    let loopback = listener
-        .local_addr()
-        .is_ok_and(|address| address.ip().is_loopback());
+    let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let clock = serving.clock;
     let api = Api {
         parts: parts.clone(),

@@ -8,11 +8,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// Judges what the agents of all regions see, and tells people.
 #[derive(Debug, Parser)]
 #[command(name = "quorate-coordinator", version, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 ended when asked to, 1 failed, 2 wrong usage, \
+#[command(after_help = "Exit codes: 0 ended when asked to, 1 failed, 2 wrong usage, \
     70 a fault of this program, 78 wrong configuration.\n\n\
-    Example: quorate-coordinator init --data /var/lib/quorate --name coordinator.example.com"
-)]
+    Example: quorate-coordinator init --data /var/lib/quorate --name coordinator.example.com")]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -34,11 +32,7 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
     /// The configuration file.
-    #[arg(
-        long,
-        env = "QUORATE_CONFIG",
-        default_value = "/etc/quorate/quorate.yaml"
-    )]
+    #[arg(long, env = "QUORATE_CONFIG", default_value = "/etc/quorate/quorate.yaml")]
     pub config: PathBuf,
     /// How to write logs, which go to standard error.
     #[arg(long, env = "QUORATE_LOG_FORMAT", value_enum, default_value = "text")]

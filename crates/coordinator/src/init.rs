@@ -90,13 +90,11 @@ pub fn init(args: &InitArgs, clock: Clock) -> Result<Made, InitError> {
     let token_file = data.join(TOKEN_FILE);
     make_token(&url, &token_file)?;
     made.lines.push(format!("store {url}"));
-    made.lines
-        .push(format!("administrator's token in {}", token_file.display()));
+    made.lines.push(format!("administrator's token in {}", token_file.display()));
 
     if let (Some(path), None) = (&args.config, &existing) {
         write_new(path, 0o644, &starter(&data, args.names.first()))?;
-        made.lines
-            .push(format!("first configuration in {}", path.display()));
+        made.lines.push(format!("first configuration in {}", path.display()));
     }
     if !args.no_context {
         save_context(args, existing.as_ref(), &data, &mut made)?;
@@ -148,16 +146,12 @@ fn save_context(
     } else if Path::new(&args.home_env).is_absolute() {
         Path::new(&args.home_env).join(".config")
     } else {
-        made.lines
-            .push("no settings for `quorate`: this user has no home folder".to_owned());
+        made.lines.push("no settings for `quorate`: this user has no home folder".to_owned());
         return Ok(());
     };
     let path = base.join("quorate/contexts/default.yaml");
     if path.exists() {
-        made.lines.push(format!(
-            "settings for `quorate` left as they are in {}",
-            path.display()
-        ));
+        made.lines.push(format!("settings for `quorate` left as they are in {}", path.display()));
         return Ok(());
     }
     if let Some(folder) = path.parent() {
@@ -171,18 +165,14 @@ fn save_context(
         quoted(data.join(PKI_FOLDER).join(CA_FILE)),
     );
     write_new(&path, 0o600, &text)?;
-    made.lines
-        .push(format!("settings for `quorate` in {}", path.display()));
+    made.lines.push(format!("settings for `quorate` in {}", path.display()));
     Ok(())
 }
 
 /// The URL of the API from this machine.
 fn address(configuration: Option<&Configuration>) -> String {
     let (mut listen, tls) = configuration.map_or((API, false), |configuration| {
-        (
-            configuration.server.api.listen,
-            configuration.server.api.tls,
-        )
+        (configuration.server.api.listen, configuration.server.api.tls)
     });
     if listen.ip().is_unspecified() {
         listen.set_ip(match listen.ip() {
@@ -239,11 +229,7 @@ fn starter(data: &Path, name: Option<&String>) -> String {
 }
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> InitError + 'a {
-    move |source| InitError::File {
-        what,
-        path: path.to_owned(),
-        source,
-    }
+    move |source| InitError::File { what, path: path.to_owned(), source }
 }
 
 fn make_folder(path: &Path) -> Result<(), InitError> {
@@ -261,7 +247,5 @@ fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), InitError> {
         .mode(mode)
         .open(path)
         .map_err(failed("make", path))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(failed("write", path))
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write", path))
 }

@@ -58,11 +58,7 @@ struct Join {
 ///
 /// Dropping it cuts all connections.
 pub async fn serve(listener: TcpListener, parts: JoinParts, serving: Serving) {
-    let join = Join {
-        parts,
-        clock: serving.clock,
-        attempts: Rate::new(ATTEMPTS, ATTEMPT_EVERY),
-    };
+    let join = Join { parts, clock: serving.clock, attempts: Rate::new(ATTEMPTS, ATTEMPT_EVERY) };
     let service = JoinServiceServer::new(join)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
@@ -85,12 +81,7 @@ impl JoinService for Join {
             .await
             .unwrap_or_else(|_| {
                 let message = "the coordinator took too long to answer";
-                Err(errors::status(
-                    Code::DeadlineExceeded,
-                    "ANSWER_TIMEOUT",
-                    message,
-                    [],
-                ))
+                Err(errors::status(Code::DeadlineExceeded, "ANSWER_TIMEOUT", message, []))
             })
             .map(Response::new)
     }
@@ -103,15 +94,10 @@ impl Join {
         address: IpAddr,
     ) -> Result<wire::JoinResponse, Status> {
         let parts = &self.parts;
-        parts
-            .authority
-            .check_csr(&request.csr_der)
-            .map_err(|error| csr_invalid(&error))?;
+        parts.authority.check_csr(&request.csr_der).map_err(|error| csr_invalid(&error))?;
         let (hash, now) = (token::hash(&request.token), self.clock.now());
         let redeemed = parts.store.read(move |store| store.redeem(&hash, now));
-        let redeemed = redeemed
-            .await
-            .map_err(|error| errors::store_failed(&error))?;
+        let redeemed = redeemed.await.map_err(|error| errors::store_failed(&error))?;
         let Some(invitation) = redeemed else {
             tracing::warn!(%address, "somebody tried to join with a token that is not valid");
             return Err(token_invalid());

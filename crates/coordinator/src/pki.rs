@@ -159,9 +159,7 @@ impl Authority {
     /// the one there has expired or soon will.
     pub fn open(folder: &Path, now: Timestamp) -> Result<Self, PkiError> {
         if !folder.join(CA_FILE).exists() {
-            return Err(PkiError::Missing {
-                path: folder.join(CA_FILE),
-            });
+            return Err(PkiError::Missing { path: folder.join(CA_FILE) });
         }
         files::check_folder(folder)?;
         let ca = issue::Pair {
@@ -173,11 +171,8 @@ impl Authority {
         if authority.not_after.since(now) >= RENEW_BELOW {
             return Ok(authority);
         }
-        let names =
-            issue::names_of(&authority.listener[0]).map_err(|detail| PkiError::Damaged {
-                path: folder.join(LISTENER_FILE),
-                detail,
-            })?;
+        let names = issue::names_of(&authority.listener[0])
+            .map_err(|detail| PkiError::Damaged { path: folder.join(LISTENER_FILE), detail })?;
         tracing::info!(not_after = %authority.not_after, "renewing the listener's certificate");
         let listener = issue::listener(&authority.issuer, &names, now)?;
         files::replace(&folder.join(LISTENER_FILE), &listener.join())?;

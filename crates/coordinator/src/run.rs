@@ -35,10 +35,7 @@ struct Failure {
 
 impl Failure {
     fn new(code: u8, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: message.into() }
     }
 
     /// An error with the causes beneath it.
@@ -89,11 +86,7 @@ fn set_up(args: &InitArgs) -> Result<(), Failure> {
         };
         Failure::of(code, &error)
     })?;
-    let text = format!(
-        "Made:\n  {}\nNext:\n  {}",
-        made.lines.join("\n  "),
-        made.next.join("\n  ")
-    );
+    let text = format!("Made:\n  {}\nNext:\n  {}", made.lines.join("\n  "), made.next.join("\n  "));
     say(&text)
 }
 
@@ -117,11 +110,7 @@ async fn coordinate(args: &RunArgs) -> Result<(), Failure> {
     let tasks = Tasks::new();
     let parts = parts(args, configuration, clock, &tasks).await?;
     let running = start(parts).await.map_err(|error| {
-        let code = if matches!(error, StartError::Receivers(_)) {
-            CONFIG
-        } else {
-            FAILED
-        };
+        let code = if matches!(error, StartError::Receivers(_)) { CONFIG } else { FAILED };
         Failure::of(code, &error)
     })?;
     notify(&[NotifyState::Ready]);
@@ -145,9 +134,7 @@ async fn parts(
     };
     let store = quorate_store::open(&server.store).map_err(|error| Failure::of(FAILED, &error))?;
     Ok(Parts {
-        source: Some(Box::new(File {
-            path: args.config.clone(),
-        })),
+        source: Some(Box::new(File { path: args.config.clone() })),
         store,
         authority: Arc::new(authority),
         listeners,

@@ -71,10 +71,8 @@ impl Door {
             Self::TlsH2(config) => (config, false, true),
             Self::Tls(config) => (config, false, false),
         };
-        let stream = TlsAcceptor::from(Arc::clone(config))
-            .accept(stream)
-            .await
-            .map_err(DoorError::Tls)?;
+        let stream =
+            TlsAcceptor::from(Arc::clone(config)).accept(stream).await.map_err(DoorError::Tls)?;
         let session = stream.get_ref().1;
         if h2 && session.alpn_protocol() != Some(b"h2") {
             return Err(DoorError::Protocol);

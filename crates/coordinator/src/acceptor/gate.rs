@@ -14,10 +14,7 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(most: usize) -> Self {
-        Self {
-            most,
-            present: Arc::default(),
-        }
+        Self { most, present: Arc::default() }
     }
 
     /// Lets one more in from `address`, unless there are too many. It is gone when the guard is.
@@ -29,10 +26,7 @@ impl Gate {
             return None;
         }
         *count += 1;
-        Some(Stranger {
-            address,
-            gate: self.clone(),
-        })
+        Some(Stranger { address, gate: self.clone() })
     }
 }
 

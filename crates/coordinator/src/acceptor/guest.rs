@@ -66,11 +66,8 @@ impl Guest {
         if !serving.limits.always_strangers {
             pass.stranger = None;
         }
-        let arrival = Arrival {
-            address: pass.address,
-            identity,
-            requested: CancellationToken::new(),
-        };
+        let arrival =
+            Arrival { address: pass.address, identity, requested: CancellationToken::new() };
         let end = end(
             arrival.requested.clone(),
             serving.limits.first_request,
@@ -78,12 +75,7 @@ impl Guest {
             arrival.identity.as_ref().map(|identity| identity.not_after),
             serving.clock,
         );
-        Self {
-            stream,
-            end: Box::pin(end),
-            arrival,
-            pass,
-        }
+        Self { stream, end: Box::pin(end), arrival, pass }
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
@@ -104,10 +96,7 @@ async fn end(
     clock: Clock,
 ) -> &'static str {
     let idle = async {
-        if tokio::time::timeout(first_request, requested.cancelled())
-            .await
-            .is_ok()
-        {
+        if tokio::time::timeout(first_request, requested.cancelled()).await.is_ok() {
             std::future::pending::<()>().await;
         }
     };

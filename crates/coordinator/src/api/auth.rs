@@ -106,10 +106,7 @@ impl Guard {
 
     /// Whether a request may go on.
     async fn check(&self, path: &str, headers: &HeaderMap) -> Result<(), Status> {
-        let needs = METHODS
-            .iter()
-            .find(|(method, _)| *method == path)
-            .map(|(_, needs)| *needs);
+        let needs = METHODS.iter().find(|(method, _)| *method == path).map(|(_, needs)| *needs);
         let open = self.access == Access::LoopbackOpen && self.loopback;
         let required = match needs {
             Some(Needs::Nothing) => return Ok(()),
@@ -202,11 +199,7 @@ async fn pass(State(guard): State<Guard>, request: Request, next: Next) -> Respo
         },
         Err(status) => status,
     };
-    if grpc {
-        refused.into_http()
-    } else {
-        super::health::plain(&refused)
-    }
+    if grpc { refused.into_http() } else { super::health::plain(&refused) }
 }
 
 fn late() -> Status {

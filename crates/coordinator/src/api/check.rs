@@ -23,9 +23,7 @@ impl CheckService for Api {
         let full = full(request.view, false)?;
         let state = state(request.state)?;
         let question = format!("checks\n{}", request.state);
-        let page = self
-            .pager
-            .page(request.page_size, &request.page_token, &question)?;
+        let page = self.pager.page(request.page_size, &request.page_token, &question)?;
         let after: Option<CheckId> = page.after.as_ref().and_then(|key| key.parse().ok());
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut found: Vec<CheckView> = self.parts.mirror.read(|view| {
@@ -37,9 +35,7 @@ impl CheckService for Api {
                 .cloned()
                 .collect()
         });
-        let next_page_token = self
-            .pager
-            .cut(&page, &mut found, |check| check.check.id.to_string());
+        let next_page_token = self.pager.cut(&page, &mut found, |check| check.check.id.to_string());
         Ok(Response::new(wire::ListChecksResponse {
             checks: found.iter().map(|check| to_wire(check, full)).collect(),
             next_page_token,
@@ -74,10 +70,7 @@ pub(super) fn full(view: i32, default: bool) -> Result<bool, Status> {
         Ok(wire::CheckView::Unspecified) => Ok(default),
         Ok(wire::CheckView::Basic) => Ok(false),
         Ok(wire::CheckView::Full) => Ok(true),
-        Err(_) => Err(errors::field_invalid(
-            "view",
-            "must be one of the values of CheckView",
-        )),
+        Err(_) => Err(errors::field_invalid("view", "must be one of the values of CheckView")),
     }
 }
 

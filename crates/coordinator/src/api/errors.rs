@@ -52,10 +52,7 @@ fn bad_field(reason: &str, field: &str, problem: impl Display) -> Status {
 /// A name that is not of the form of its kind.
 pub(super) fn name_invalid(field: &str, kind: &Kind, name: &str) -> Status {
     let (collection, noun) = (kind.collection, kind.noun);
-    let problem = format!(
-        "{:?} is not the name of {noun}: use {collection}/NAME",
-        shown(name)
-    );
+    let problem = format!("{:?} is not the name of {noun}: use {collection}/NAME", shown(name));
     field_invalid(field, problem)
 }
 

@@ -30,21 +30,14 @@ impl FleetService for Api {
         request: Request<wire::ListAgentsRequest>,
     ) -> Result<Response<wire::ListAgentsResponse>, Status> {
         let request = request.into_inner();
-        let page = self
-            .pager
-            .page(request.page_size, &request.page_token, "agents")?;
+        let page = self.pager.page(request.page_size, &request.page_token, "agents")?;
         let after: Option<AgentId> = page.after.as_ref().and_then(|key| key.parse().ok());
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut found: Vec<AgentView> = self.parts.mirror.read(|view| {
             let agents = view.agents.range((start, Bound::Unbounded));
-            agents
-                .map(|(_, agent)| agent.clone())
-                .take(page.size + 1)
-                .collect()
+            agents.map(|(_, agent)| agent.clone()).take(page.size + 1).collect()
         });
-        let next_page_token = self
-            .pager
-            .cut(&page, &mut found, |agent| agent.agent.to_string());
+        let next_page_token = self.pager.cut(&page, &mut found, |agent| agent.agent.to_string());
         Ok(Response::new(wire::ListAgentsResponse {
             agents: found.iter().map(agent_to_wire).collect(),
             next_page_token,
@@ -67,25 +60,17 @@ impl FleetService for Api {
         request: Request<wire::ListRegionsRequest>,
     ) -> Result<Response<wire::ListRegionsResponse>, Status> {
         let request = request.into_inner();
-        let page = self
-            .pager
-            .page(request.page_size, &request.page_token, "regions")?;
+        let page = self.pager.page(request.page_size, &request.page_token, "regions")?;
         let after: Option<RegionId> = page.after.as_ref().and_then(|key| key.parse().ok());
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut found: Vec<wire::Region> = self.parts.mirror.read(|view| {
             let regions = view.regions.range((start, Bound::Unbounded));
-            regions
-                .map(|(_, region)| region_to_wire(region, view))
-                .take(page.size + 1)
-                .collect()
+            regions.map(|(_, region)| region_to_wire(region, view)).take(page.size + 1).collect()
         });
-        let next_page_token = self.pager.cut(&page, &mut found, |region| {
-            region.name.trim_start_matches("regions/").to_owned()
-        });
-        Ok(Response::new(wire::ListRegionsResponse {
-            regions: found,
-            next_page_token,
-        }))
+        let next_page_token = self
+            .pager
+            .cut(&page, &mut found, |region| region.name.trim_start_matches("regions/").to_owned());
+        Ok(Response::new(wire::ListRegionsResponse { regions: found, next_page_token }))
     }
 
     async fn get_region(
@@ -98,9 +83,7 @@ impl FleetService for Api {
             let region = view.regions.get(&id);
             region.map(|region| region_to_wire(region, view))
         });
-        found
-            .map(Response::new)
-            .ok_or_else(|| errors::not_found(&errors::REGION, &name))
+        found.map(Response::new).ok_or_else(|| errors::not_found(&errors::REGION, &name))
     }
 
     async fn create_join_token(
@@ -169,10 +152,7 @@ fn agent_to_wire(agent: &AgentView) -> wire::Agent {
         name: agent_name(&agent.agent),
         region: region_name(&agent.region),
         connected: agent.connected,
-        health: agent
-            .health
-            .map(|health| health.to_string())
-            .unwrap_or_default(),
+        health: agent.health.map(|health| health.to_string()).unwrap_or_default(),
         version: agent.version.clone().unwrap_or_default(),
         last_seen_time: agent.last_seen.map(timestamp_to_wire),
         join_time: Some(timestamp_to_wire(agent.joined)),

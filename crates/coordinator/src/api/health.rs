@@ -52,9 +52,7 @@ impl Health {
         };
         health.set(ServingStatus::Serving).await;
         let reporter = &health.reporter;
-        reporter
-            .set_service_status(LIVENESS, ServingStatus::Serving)
-            .await;
+        reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
         health
     }
 
@@ -89,15 +87,13 @@ impl Health {
     /// Adds `/healthz` and `/readyz`.
     pub(super) fn http_paths(&self, router: axum::Router) -> axum::Router {
         let health = self.clone();
-        router
-            .route("/healthz", get(async || json(StatusCode::OK, "ok")))
-            .route(
-                "/readyz",
-                get(move || {
-                    let health = health.clone();
-                    async move { health.ready().await }
-                }),
-            )
+        router.route("/healthz", get(async || json(StatusCode::OK, "ok"))).route(
+            "/readyz",
+            get(move || {
+                let health = health.clone();
+                async move { health.ready().await }
+            }),
+        )
     }
 
     async fn ready(&self) -> Response {
@@ -138,10 +134,7 @@ fn answer(code: StatusCode, text: String) -> Response {
 }
 
 /// A refusal for those who do not speak gRPC.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the guard refuses with these codes only"
-)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the guard refuses with these codes only")]
 pub(super) fn plain(status: &Status) -> Response {
     let code = match status.code() {
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,

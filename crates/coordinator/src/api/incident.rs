@@ -21,9 +21,7 @@ impl IncidentService for Api {
             name => Some(check::id("check", name)?),
         };
         let question = format!("incidents\n{}\n{}", request.check, request.open_only);
-        let page = self
-            .pager
-            .page(request.page_size, &request.page_token, &question)?;
+        let page = self.pager.page(request.page_size, &request.page_token, &question)?;
         let query = IncidentQuery {
             check,
             open_only: request.open_only,
@@ -32,14 +30,9 @@ impl IncidentService for Api {
         };
         let found = self.parts.store.read(move |store| store.incidents(&query));
         let mut found = found.await.map_err(|error| errors::store_failed(&error))?;
-        let next_page_token = self
-            .pager
-            .cut(&page, &mut found, |incident| incident.id.to_string());
+        let next_page_token = self.pager.cut(&page, &mut found, |incident| incident.id.to_string());
         Ok(Response::new(wire::ListIncidentsResponse {
-            incidents: found
-                .iter()
-                .map(|incident| incident_to_wire(incident, false))
-                .collect(),
+            incidents: found.iter().map(|incident| incident_to_wire(incident, false)).collect(),
             next_page_token,
         }))
     }
@@ -51,10 +44,8 @@ impl IncidentService for Api {
         let name = request.into_inner().name;
         let id = incident_from_name(&name)
             .ok_or_else(|| errors::name_invalid("name", &errors::INCIDENT, &name))?;
-        let found = self
-            .parts
-            .store
-            .read(move |store| Ok((store.incident(id)?, store.deliveries(id)?)));
+        let found =
+            self.parts.store.read(move |store| Ok((store.incident(id)?, store.deliveries(id)?)));
         let (incident, deliveries) = found.await.map_err(|error| errors::store_failed(&error))?;
         let incident = incident.ok_or_else(|| errors::not_found(&errors::INCIDENT, &name))?;
         Ok(Response::new(wire::Incident {

@@ -50,9 +50,7 @@ impl Pager {
     /// With a key of its own.
     pub(super) fn new() -> Self {
         let key: [u8; 32] = quorate_runtime::random::bytes();
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
-        }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key) }
     }
 
     /// Reads size and token of a request. `question` is everything else that decides what is on
@@ -67,16 +65,8 @@ impl Pager {
             }
         };
         let question = URL_SAFE_NO_PAD.encode(digest(&SHA256, question.as_bytes()));
-        let after = if token.is_empty() {
-            None
-        } else {
-            Some(self.read(token, &question)?)
-        };
-        Ok(Page {
-            size,
-            after,
-            question,
-        })
+        let after = if token.is_empty() { None } else { Some(self.read(token, &question)?) };
+        Ok(Page { size, after, question })
     }
 
     fn read(&self, token: &str, question: &str) -> Result<String, Status> {
@@ -139,9 +129,8 @@ mod tests {
     fn list(pager: &Pager, size: i32, token: &str) -> Result<(Vec<usize>, String), Status> {
         let page = pager.page(size, token, "numbers")?;
         let after = page.after.as_ref().map(|key| key.parse::<usize>().unwrap());
-        let mut entries: Vec<usize> = (after.map_or(0, |key| key + 1)..10)
-            .take(page.size + 1)
-            .collect();
+        let mut entries: Vec<usize> =
+            (after.map_or(0, |key| key + 1)..10).take(page.size + 1).collect();
         let next = pager.cut(&page, &mut entries, usize::to_string);
         Ok((entries, next))
     }
@@ -149,14 +138,7 @@ mod tests {
     fn reason(result: Result<impl Sized, Status>) -> String {
         let status = result.err().unwrap();
         assert_eq!(status.code(), Code::InvalidArgument);
-        assert_eq!(
-            status
-                .get_details_bad_request()
-                .unwrap()
-                .field_violations
-                .len(),
-            1
-        );
+        assert_eq!(status.get_details_bad_request().unwrap().field_violations.len(), 1);
         status.get_details_error_info().unwrap().reason
     }
 

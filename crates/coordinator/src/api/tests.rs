@@ -18,6 +18,8 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_types::StatusExt as _;
 
 use super::*;
@@ -41,7 +43,7 @@ struct Site {
     channel: Channel,
     address: std::net::SocketAddr,
     clock: Clock,
-    _stop: DropGuard,
+    stop: DropGuard,
 }
 
 fn verdict(state: State) -> Verdict {
@@ -104,7 +106,7 @@ async fn site(access: Access) -> Site {
         channel: channel.connect().await.unwrap(),
         address,
         clock,
-        _stop: stop.drop_guard(),
+        stop: stop.drop_guard(),
     }
 }
 
@@ -382,7 +384,7 @@ async fn a_silent_watch_shows_that_it_lives() {
     assert!(matches!(next().await.unwrap().unwrap().event, Some(Event::Synced(_))));
     let before = clock.uptime();
     assert!(matches!(next().await.unwrap().unwrap().event, Some(Event::KeepAlive(_))));
-    assert_eq!((clock.uptime() - before).as_secs(), 15);
+    assert_eq!(clock.uptime().saturating_sub(before).as_secs(), 15);
 }
 
 #[tokio::test]
@@ -443,8 +445,6 @@ async fn health_needs_no_token_and_reflection_none_on_loopback() {
         tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(
             site.channel.clone(),
         );
-    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
-    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
     let ask = |message| tonic_reflection::pb::v1::ServerReflectionRequest {
         host: String::new(),
         message_request: Some(message),
@@ -485,12 +485,12 @@ async fn supervisors_ask_over_plain_http() {
 
 #[tokio::test]
 async fn ends_when_told_to() {
-    let Site { parts, channel, _stop, .. } = site(Access::LoopbackOpen).await;
+    let Site { parts, channel, stop, .. } = site(Access::LoopbackOpen).await;
     let mut client = CheckServiceClient::new(channel);
     let watch = client.watch_checks(wire::WatchChecksRequest::default());
     let mut stream = watch.await.unwrap().into_inner();
     parts.draining.cancel();
-    drop(_stop);
+    drop(stop);
     let ended = async { while let Ok(Some(_)) = stream.message().await {} };
     tokio::time::timeout(Duration::from_secs(5), ended).await.expect("the stream ends");
 }

@@ -60,9 +60,8 @@ impl Api {
         let (mut snapshot, changes) = self.parts.mirror.watch();
         if !names.is_empty() {
             snapshot.retain(|check| names.contains(&check.check.id));
-            if let Some(missing) = names
-                .iter()
-                .find(|name| !snapshot.iter().any(|check| check.check.id == **name))
+            if let Some(missing) =
+                names.iter().find(|name| !snapshot.iter().any(|check| check.check.id == **name))
             {
                 let name = quorate_proto::convert::api::check_name(missing);
                 return Err(errors::not_found(&errors::CHECK, &name));

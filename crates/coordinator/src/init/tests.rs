@@ -38,18 +38,12 @@ fn makes_everything_that_a_first_run_needs() {
     let configuration = quorate_config::parse("starter", &text).unwrap();
     assert_eq!(configuration.server.data, args.data);
     assert_eq!(configuration.server.store, url);
-    assert_eq!(
-        configuration.server.join.advertise,
-        "coordinator.example.com:7445"
-    );
+    assert_eq!(configuration.server.join.advertise, "coordinator.example.com:7445");
 
     let context = folder.path().join("home/quorate/contexts/default.yaml");
     assert_eq!(mode(&context), 0o600);
     let context = std::fs::read_to_string(context).unwrap();
-    assert!(
-        context.contains("address: \"http://127.0.0.1:7443\""),
-        "{context}"
-    );
+    assert!(context.contains("address: \"http://127.0.0.1:7443\""), "{context}");
     assert!(context.contains("admin.token") && context.contains("pki/ca.pem"));
     Authority::open(&args.data.join(PKI_FOLDER), Clock::start().now()).unwrap();
 }

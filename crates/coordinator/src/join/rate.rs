@@ -21,11 +21,7 @@ pub(super) struct Rate {
 impl Rate {
     /// `burst` attempts at once, one more after each `every`.
     pub(super) fn new(burst: u32, every: Duration) -> Self {
-        Self {
-            burst,
-            every,
-            full_at: Mutex::default(),
-        }
+        Self { burst, every, full_at: Mutex::default() }
     }
 
     /// Counts an attempt at `now`, or says how long to wait.

@@ -15,11 +15,7 @@ const OTHERS: u32 = 0o077;
 const FILE_BYTES_MAX: u64 = 64 * 1_024;
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> PkiError + 'a {
-    move |source| PkiError::File {
-        what,
-        path: PathBuf::from(path),
-        source,
-    }
+    move |source| PkiError::File { what, path: PathBuf::from(path), source }
 }
 
 /// Makes a folder that only its owner may enter, with its parents. One that is there already must
@@ -42,11 +38,7 @@ fn closed(path: &Path, mode: u32, want: u32) -> Result<(), PkiError> {
     if mode & OTHERS == 0 {
         return Ok(());
     }
-    Err(PkiError::Permissions {
-        path: path.to_owned(),
-        mode: mode & 0o7777,
-        want,
-    })
+    Err(PkiError::Permissions { path: path.to_owned(), mode: mode & 0o7777, want })
 }
 
 /// Writes a file that must not be there yet, readable by its owner only.
@@ -57,9 +49,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), PkiError> {
         .mode(FILE_MODE)
         .open(path)
         .map_err(failed("make", path))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(failed("write", path))
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write", path))
 }
 
 /// Replaces a file as one step.
@@ -87,10 +77,7 @@ pub(super) fn read(path: &Path) -> Result<String, PkiError> {
 /// reached through a link.
 pub(super) fn read_key(path: &Path) -> Result<String, PkiError> {
     let found = fs::symlink_metadata(path).map_err(failed("look at", path))?;
-    let not_ours = |problem| PkiError::NotOurs {
-        path: path.to_owned(),
-        problem,
-    };
+    let not_ours = |problem| PkiError::NotOurs { path: path.to_owned(), problem };
     if !found.is_file() {
         return Err(not_ours("is not a plain file"));
     }

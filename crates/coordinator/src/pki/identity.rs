@@ -64,14 +64,9 @@ impl Identity {
                 found: format!("{} of them, not one URI", names.len()),
             });
         };
-        let (region, agent) = parse_uri(uri).ok_or_else(|| IdentityError::NotAnAgent {
-            uri: uri.chars().take(200).collect(),
-        })?;
-        Ok(Self {
-            agent,
-            region,
-            not_after: not_after(&parsed),
-        })
+        let (region, agent) = parse_uri(uri)
+            .ok_or_else(|| IdentityError::NotAnAgent { uri: uri.chars().take(200).collect() })?;
+        Ok(Self { agent, region, not_after: not_after(&parsed) })
     }
 }
 

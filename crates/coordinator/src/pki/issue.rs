@@ -47,10 +47,7 @@ pub(super) struct Pair {
 impl Pair {
     /// A text that holds both, as [`Pair::join`] makes it.
     pub(super) fn split(text: String) -> Self {
-        Self {
-            certificate_pem: text.clone(),
-            key_pem: text,
-        }
+        Self { certificate_pem: text.clone(), key_pem: text }
     }
 
     /// Both in one text.
@@ -66,10 +63,7 @@ impl Pair {
 }
 
 fn failure(subject: &str, source: rcgen::Error) -> PkiError {
-    PkiError::Issue {
-        subject: subject.to_owned(),
-        source,
-    }
+    PkiError::Issue { subject: subject.to_owned(), source }
 }
 
 /// Parameters with our dates, serial number and name, and otherwise nothing.
@@ -84,9 +78,7 @@ fn params(common_name: &str, now: Timestamp, valid: Duration) -> CertificatePara
     serial[0] = serial[0] & 0x7f | 0x40;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, common_name);
+    params.distinguished_name.push(DnType::CommonName, common_name);
     params.use_authority_key_identifier_extension = true;
     params
 }
@@ -99,10 +91,7 @@ pub(super) fn authority(now: Timestamp) -> Result<Pair, PkiError> {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let certificate = params.self_signed(&key).map_err(failed)?;
-    Ok(Pair {
-        certificate_pem: certificate.pem(),
-        key_pem: key.serialize_pem(),
-    })
+    Ok(Pair { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
 }
 
 /// The names for a listener: those given and those that it always has, each once.
@@ -110,9 +99,7 @@ pub(super) fn listener_names(names: &[String]) -> Result<Vec<String>, PkiError> 
     let mut all: Vec<String> = Vec::new();
     for name in names.iter().map(String::as_str).chain(ALWAYS) {
         if ServerName::try_from(name).is_err() {
-            return Err(PkiError::Name {
-                name: name.chars().take(200).collect(),
-            });
+            return Err(PkiError::Name { name: name.chars().take(200).collect() });
         }
         if !all.iter().any(|known| known == name) {
             all.push(name.to_owned());
@@ -140,17 +127,12 @@ pub(super) fn listener(
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let certificate = params.signed_by(&key, issuer).map_err(failed)?;
-    Ok(Pair {
-        certificate_pem: certificate.pem(),
-        key_pem: key.serialize_pem(),
-    })
+    Ok(Pair { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
 }
 
 /// The public key of a certificate signing request, after its proof of possession was verified.
 pub(super) fn public_key(csr_der: &[u8]) -> Result<PublicKey, PkiError> {
-    let refused = |detail: &str| PkiError::Csr {
-        detail: detail.to_owned(),
-    };
+    let refused = |detail: &str| PkiError::Csr { detail: detail.to_owned() };
     if csr_der.len() > CSR_BYTES_MAX {
         return Err(refused("it is longer than 8 KiB"));
     }
@@ -160,9 +142,7 @@ pub(super) fn public_key(csr_der: &[u8]) -> Result<PublicKey, PkiError> {
     let key = csr.public_key;
     // An uncompressed point of P-256 has 65 bytes. Source: SEC 1, section 2.3.3.
     if key.algorithm() != &PKCS_ECDSA_P256_SHA256 || key.der_bytes().len() != 65 {
-        return Err(refused(
-            "its key must be ECDSA on P-256, signed with SHA-256",
-        ));
+        return Err(refused("its key must be ECDSA on P-256, signed with SHA-256"));
     }
     Ok(key)
 }
@@ -179,9 +159,8 @@ pub(super) fn agent(
     let failed = |source| failure(&uri, source);
     let mut params = params(agent.as_str(), now, AGENT_VALID);
     params.is_ca = IsCa::ExplicitNoCa;
-    params.subject_alt_names = vec![SanType::URI(
-        Ia5String::try_from(uri.as_str()).map_err(failed)?,
-    )];
+    params.subject_alt_names =
+        vec![SanType::URI(Ia5String::try_from(uri.as_str()).map_err(failed)?)];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let certificate: Certificate = params.signed_by(key, issuer).map_err(failed)?;
@@ -203,10 +182,7 @@ pub(super) fn names_of(certificate: &[u8]) -> Result<Vec<String>, String> {
     Ok(names.filter_map(name_text).collect())
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "we make certificates with these two only"
-)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "we make certificates with these two only")]
 fn name_text(name: &GeneralName<'_>) -> Option<String> {
     match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),

@@ -23,7 +23,7 @@ fn ids() -> (RegionId, AgentId) {
     ("fra".parse().unwrap(), "fra-1".parse().unwrap())
 }
 
-fn csr(params: CertificateParams) -> Vec<u8> {
+fn csr(params: &CertificateParams) -> Vec<u8> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     params.serialize_request(&key).unwrap().der().to_vec()
 }
@@ -42,7 +42,7 @@ fn a_greedy_request_gets_what_the_token_says_and_no_more() {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let (region, agent) = ids();
     let at = now();
-    let issued = authority.sign_agent(&csr(params), &region, &agent, at).unwrap();
+    let issued = authority.sign_agent(&csr(&params), &region, &agent, at).unwrap();
 
     let certificate = der(&issued.certificate_pem);
     let parsed = identity::parse(&certificate).unwrap();
@@ -78,7 +78,7 @@ fn requests_without_proof_or_with_other_keys_are_refused() {
         let error = authority.check_csr(csr).unwrap_err();
         assert!(matches!(error, PkiError::Csr { .. }), "{error}");
     };
-    let mut forged = csr(CertificateParams::default());
+    let mut forged = csr(&CertificateParams::default());
     let last = forged.len() - 1;
     forged[last] ^= 1;
     refused(&forged);
@@ -87,7 +87,7 @@ fn requests_without_proof_or_with_other_keys_are_refused() {
     let other = KeyPair::generate_for(&PKCS_ED25519).unwrap();
     let request = CertificateParams::default().serialize_request(&other);
     refused(request.unwrap().der());
-    authority.check_csr(&csr(CertificateParams::default())).unwrap();
+    authority.check_csr(&csr(&CertificateParams::default())).unwrap();
 }
 
 /// A certificate with these names, signed by our authority.

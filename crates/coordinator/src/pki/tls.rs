@@ -47,9 +47,7 @@ impl Authority {
             source,
         };
         let mut roots = RootCertStore::empty();
-        roots
-            .add(self.ca.clone())
-            .map_err(|error| failed(error.into()))?;
+        roots.add(self.ca.clone()).map_err(|error| failed(error.into()))?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
             .build()
             .map_err(|error| failed(error.into()))?;
