@@ -20,6 +20,9 @@ const ACK_MAX: Duration = Duration::from_secs(30);
 /// The size above which no more checks are put into one update; the others follow in the next.
 const UPDATE_BYTES: usize = 512 * 1_024;
 
+/// Checks taken away in one update; the others follow in the next.
+const REMOVALS_MAX: usize = 4_096;
+
 /// The size reckoned for an entry without a specification.
 const ENTRY_BYTES: usize = 128;
 
@@ -141,7 +144,7 @@ impl Sync {
             full: update.full,
         };
         let gone = |check: &&CheckId| !duties.checks.contains_key(*check);
-        under_way.removals = self.held.keys().filter(gone).cloned().collect();
+        under_way.removals = self.held.keys().filter(gone).take(REMOVALS_MAX).cloned().collect();
         update.removals = under_way.removals.iter().map(ToString::to_string).collect();
         self.fill(duties, now, &mut update, &mut under_way);
         let empty = update.upserts.is_empty()

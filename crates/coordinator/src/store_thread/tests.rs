@@ -13,10 +13,12 @@ use super::*;
 #[derive(Debug)]
 struct Gate {
     answers: Receiver<bool>,
-    sizes: Arc<Mutex<VecDeque<usize>>>,
+    sizes: Sizes,
 }
 
-fn gate() -> (Box<dyn Store>, Sender<bool>, Arc<Mutex<VecDeque<usize>>>) {
+type Sizes = Arc<Mutex<VecDeque<usize>>>;
+
+fn gate() -> (Box<dyn Store>, Sender<bool>, Sizes) {
     let (permit, answers) = channel();
     let sizes = Arc::default();
     let store = Gate { answers, sizes: Arc::clone(&sizes) };

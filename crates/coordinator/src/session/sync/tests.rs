@@ -131,3 +131,15 @@ fn large_configurations_come_in_parts() {
     assert_eq!(told, checks.len());
     assert!(updates >= 4, "{updates}");
 }
+
+#[test]
+fn many_removals_come_in_parts() {
+    let held = (0..5_000).map(|number| (format!("c{number}").parse().unwrap(), Revision(1)));
+    let mut sync = Sync::new(held.collect());
+    sync.welcome(duties(1, &[], 0));
+    let first = sync.next_update(NOW).unwrap();
+    assert_eq!(first.removals.len(), REMOVALS_MAX);
+    sync.acked(ack(&first));
+    let second = sync.next_update(NOW).unwrap();
+    assert_eq!(second.removals.len(), 5_000 - REMOVALS_MAX);
+}
