@@ -34,41 +34,17 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Coordinator's API, such as <https://quorate.example.com:7443> [default: <http://127.0.0.1:7443>]
-    #[arg(
-        long,
-        global = true,
-        env = "QUORATE_ADDRESS",
-        value_name = "URL",
-        hide_env = true
-    )]
+    /// URL of the coordinator's API, with its port [default: that of this machine, port 7443]
+    #[arg(long, global = true, env = "QUORATE_ADDRESS", value_name = "URL", hide_env = true)]
     pub address: Option<String>,
     /// File that holds the API token
-    #[arg(
-        long,
-        global = true,
-        env = "QUORATE_TOKEN_FILE",
-        value_name = "FILE",
-        hide_env = true
-    )]
+    #[arg(long, global = true, env = "QUORATE_TOKEN_FILE", value_name = "FILE", hide_env = true)]
     pub token_file: Option<PathBuf>,
     /// Certificate authority of the coordinator's API (PEM); those of the system if absent
-    #[arg(
-        long,
-        global = true,
-        env = "QUORATE_CACERT",
-        value_name = "FILE",
-        hide_env = true
-    )]
+    #[arg(long, global = true, env = "QUORATE_CACERT", value_name = "FILE", hide_env = true)]
     pub ca_file: Option<PathBuf>,
     /// Saved settings to use (see `quorate context`)
-    #[arg(
-        long,
-        global = true,
-        env = "QUORATE_CONTEXT",
-        value_name = "NAME",
-        hide_env = true
-    )]
+    #[arg(long, global = true, env = "QUORATE_CONTEXT", value_name = "NAME", hide_env = true)]
     pub context: Option<String>,
     /// How to print: table, or json (jsonl is one object a line)
     #[arg(
@@ -100,13 +76,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, hide = true, env = "TERM", default_value = "")]
     pub term_env: OsString,
     /// Read from the environment: where settings are kept.
-    #[arg(
-        long,
-        global = true,
-        hide = true,
-        env = "XDG_CONFIG_HOME",
-        default_value = ""
-    )]
+    #[arg(long, global = true, hide = true, env = "XDG_CONFIG_HOME", default_value = "")]
     pub config_home_env: OsString,
     /// Read from the environment: the user's folder.
     #[arg(long, global = true, hide = true, env = "HOME", default_value = "")]
@@ -134,7 +104,7 @@ impl Output {
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// On a terminal, unless the environment has `NO_COLOR`.
     Auto,
     /// In every case.
     Always,
@@ -259,7 +229,7 @@ pub(crate) enum Check {
 /// What to do with configuration files.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// Print every problem as <file:line:col>
+    /// Print every problem with its file, line and column
     Check {
         /// Files to read; `-` is standard input
         #[arg(required = true, value_name = "FILE")]

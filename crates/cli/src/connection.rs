@@ -42,9 +42,7 @@ pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(token) = &self.0 {
-            request
-                .metadata_mut()
-                .insert("authorization", token.clone());
+            request.metadata_mut().insert("authorization", token.clone());
         }
         Ok(request)
     }
@@ -80,26 +78,16 @@ impl Connection {
         match endpoint.uri().scheme_str() {
             Some("https") => {
                 let tls = tls(settings.ca_file.as_deref())?;
-                endpoint = endpoint
-                    .tls_config(tls)
-                    .map_err(|error| unusable(chain(&error)))?;
+                endpoint = endpoint.tls_config(tls).map_err(|error| unusable(chain(&error)))?;
             }
             Some("http") => {}
             _ => {
-                return Err(unusable(
-                    "it must begin with http:// or https://".to_owned(),
-                ));
+                return Err(unusable("it must begin with http:// or https://".to_owned()));
             }
         }
-        let channel = endpoint
-            .connect()
-            .await
-            .map_err(|error| unreachable(&address, &root_cause(&error)))?;
-        Ok(Self {
-            channel,
-            bearer,
-            address,
-        })
+        let channel =
+            endpoint.connect().await.map_err(|error| unreachable(&address, &root_cause(&error)))?;
+        Ok(Self { channel, bearer, address })
     }
 
     /// Questions about checks.
@@ -177,10 +165,7 @@ pub(crate) fn from_status(status: &Status, address: &str) -> Failure {
         | Code::Internal
         | Code::DataLoss => Failure::new(
             Exit::Bad,
-            format!(
-                "the coordinator at {address} failed: {said}{reason} ({:?})",
-                status.code()
-            ),
+            format!("the coordinator at {address} failed: {said}{reason} ({:?})", status.code()),
         ),
     }
 }
@@ -213,10 +198,7 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientTlsConfig, Failure> {
         return Ok(ClientTlsConfig::new().with_enabled_roots());
     };
     let pem = std::fs::read(file).map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            format!("cannot read the CA file {}: {error}", file.display()),
-        )
+        Failure::new(Exit::Usage, format!("cannot read the CA file {}: {error}", file.display()))
     })?;
     Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
 }
@@ -244,29 +226,20 @@ fn token(
     if token.is_empty() || token.len() > TOKEN_BYTES_MAX {
         return Err(usage(format!("the token file {shown} holds no token")));
     }
-    let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| {
-        usage(format!(
-            "the token file {shown} holds more than one line of text"
-        ))
-    })?;
+    let mut value: MetadataValue<Ascii> = format!("Bearer {token}")
+        .parse()
+        .map_err(|_| usage(format!("the token file {shown} holds more than one line of text")))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 fn is_loopback(address: &str) -> bool {
-    let authority = address
-        .trim_start_matches("http://")
-        .split('/')
-        .next()
-        .unwrap_or_default();
+    let authority = address.trim_start_matches("http://").split('/').next().unwrap_or_default();
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
     };
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn readable_by_others(file: &Path) -> bool {
@@ -280,11 +253,7 @@ mod tests {
 
     #[test]
     fn each_refusal_has_its_exit_code() {
-        let code = |code| {
-            from_status(&Status::new(code, "said"), "http://c:1")
-                .exit
-                .code()
-        };
+        let code = |code| from_status(&Status::new(code, "said"), "http://c:1").exit.code();
         assert_eq!(code(Code::Unavailable), 3);
         assert_eq!(code(Code::Unauthenticated), 4);
         assert_eq!(code(Code::PermissionDenied), 4);
@@ -296,18 +265,12 @@ mod tests {
 
     #[test]
     fn a_token_goes_unencrypted_to_this_machine_only() {
-        for address in [
-            "http://127.0.0.1:7443",
-            "http://localhost:1",
-            "http://[::1]:7443/",
-        ] {
+        for address in ["http://127.0.0.1:7443", "http://localhost:1", "http://[::1]:7443/"] {
             assert!(is_loopback(address), "{address}");
         }
-        for address in [
-            "http://10.0.0.1:7443",
-            "http://localhost.example.com",
-            "http://[2001:db8::1]",
-        ] {
+        for address in
+            ["http://10.0.0.1:7443", "http://localhost.example.com", "http://[2001:db8::1]"]
+        {
             assert!(!is_loopback(address), "{address}");
         }
     }

@@ -49,9 +49,7 @@ impl Contexts {
         } else {
             Path::new(&global.home_env).join(".config")
         };
-        Self {
-            folder: base.join("quorate"),
-        }
+        Self { folder: base.join("quorate") }
     }
 
     fn file(&self, name: &str) -> Result<PathBuf, Failure> {
@@ -59,10 +57,7 @@ impl Contexts {
         name.parse::<CheckId>().map_err(|_| {
             Failure::new(
                 Exit::Usage,
-                format!(
-                    "{name:?} is not a name for a context: use {}",
-                    quorate_model::ID_HELP
-                ),
+                format!("{name:?} is not a name for a context: use {}", quorate_model::ID_HELP),
             )
         })?;
         Ok(self.folder.join("contexts").join(format!("{name}.yaml")))
@@ -145,11 +140,7 @@ impl Contexts {
             (Some(asked), saved) => saved.as_ref() != Some(asked),
             (None, _) => false,
         };
-        let saved_files = if elsewhere {
-            Saved::default()
-        } else {
-            saved.clone()
-        };
+        let saved_files = if elsewhere { Saved::default() } else { saved.clone() };
         Ok(Settings {
             address: global
                 .address
@@ -168,22 +159,14 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let draft = file.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
-    let mut open = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
+    let mut open = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     open.write_all(text.as_bytes())?;
     open.sync_all()?;
     std::fs::rename(draft, file)
 }
 
 fn unwritable(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(
-        Exit::Bad,
-        format!("cannot write {}: {error}", file.display()),
-    )
+    Failure::new(Exit::Bad, format!("cannot write {}: {error}", file.display()))
 }
 
 /// JSON strings are YAML strings, with every character that could mean something else escaped.

@@ -43,22 +43,10 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, console: &mut Co
 /// Help and the version are data, a wrong command line is a message.
 fn explain_usage(error: &clap::Error, console: &mut Console) -> u8 {
     let styled = error.render();
-    let place = if error.use_stderr() {
-        &mut console.err
-    } else {
-        &mut console.out
-    };
-    let text = if place.colours() {
-        styled.ansi().to_string()
-    } else {
-        styled.to_string()
-    };
+    let place = if error.use_stderr() { &mut console.err } else { &mut console.out };
+    let text = if place.colours() { styled.ansi().to_string() } else { styled.to_string() };
     drop(place.text(&text));
-    if error.use_stderr() {
-        Exit::Usage.code()
-    } else {
-        Exit::Ok.code()
-    }
+    if error.use_stderr() { Exit::Usage.code() } else { Exit::Ok.code() }
 }
 
 fn settle_colours(global: &Global, console: &mut Console) {

@@ -6,10 +6,7 @@ use quorate_cli::Console;
 
 fn main() -> ExitCode {
     let mut console = Console::standard();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             console.note(&format!("quorate: cannot start: {error}"));

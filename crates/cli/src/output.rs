@@ -23,30 +23,20 @@ pub struct Out {
 
 impl std::fmt::Debug for Out {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Out")
-            .field("colour", &self.colour)
-            .finish_non_exhaustive()
+        f.debug_struct("Out").field("colour", &self.colour).finish_non_exhaustive()
     }
 }
 
 impl Out {
     /// Prints to any writer.
     pub fn new(writer: impl Write + Send + 'static, colour: bool) -> Self {
-        Self {
-            writer: Box::new(writer),
-            colour,
-            terminal: false,
-        }
+        Self { writer: Box::new(writer), colour, terminal: false }
     }
 
     /// Prints to a terminal, or to whatever takes its place.
     fn standard(writer: impl Write + IsTerminal + Send + 'static) -> Self {
         let terminal = writer.is_terminal();
-        Self {
-            writer: Box::new(writer),
-            colour: terminal,
-            terminal,
-        }
+        Self { writer: Box::new(writer), colour: terminal, terminal }
     }
 
     /// Prints one line, at once.
@@ -127,10 +117,7 @@ pub struct Console {
 impl Console {
     /// Standard output and standard error; colours where a terminal shows them.
     pub fn standard() -> Self {
-        Self {
-            out: Out::standard(io::stdout()),
-            err: Out::standard(io::stderr()),
-        }
+        Self { out: Out::standard(io::stdout()), err: Out::standard(io::stderr()) }
     }
 
     /// Prints a message for people. A message that cannot be printed is lost.

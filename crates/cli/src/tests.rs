@@ -29,10 +29,8 @@ impl Paper {
 async fn said(arguments: &[&str]) -> (u8, String, String) {
     let home = tempfile::tempdir().unwrap();
     let (out, err) = (Paper::default(), Paper::default());
-    let mut console = Console {
-        out: Out::new(out.clone(), false),
-        err: Out::new(err.clone(), false),
-    };
+    let mut console =
+        Console { out: Out::new(out.clone(), false), err: Out::new(err.clone(), false) };
     let home = home.path().display().to_string();
     let fixed = ["--config-home-env", home.as_str()];
     let line = ["quorate"].into_iter().chain(arguments.iter().copied());
@@ -73,15 +71,9 @@ fn help_of_every_command() {
 }
 
 fn print_help(command: &mut clap::Command, all: &mut String) {
-    for child in command
-        .get_subcommands_mut()
-        .filter(|it| it.get_name() != "help")
-    {
+    for child in command.get_subcommands_mut().filter(|it| it.get_name() != "help") {
         let usage = child.render_usage().to_string();
-        let about = child
-            .get_about()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let about = child.get_about().map(ToString::to_string).unwrap_or_default();
         *all += format!("{usage}\n    {about}\n").as_str();
         print_help(child, all);
     }
@@ -91,10 +83,7 @@ fn print_help(command: &mut clap::Command, all: &mut String) {
 async fn a_wrong_command_line_is_2_and_goes_to_standard_error() {
     let (code, out, err) = said(&["get", "cheks"]).await;
     assert_eq!((code, out.as_str()), (2, ""));
-    assert!(
-        err.contains("a similar subcommand exists: 'checks'"),
-        "{err}"
-    );
+    assert!(err.contains("'checks'"), "{err}");
     let (code, _, err) = said(&["watch", "--timeout", "5"]).await;
     assert_eq!(code, 2);
     assert!(err.contains("write a number with a unit"), "{err}");
@@ -102,10 +91,7 @@ async fn a_wrong_command_line_is_2_and_goes_to_standard_error() {
 
 #[tokio::test]
 async fn a_coordinator_that_is_not_there_is_3() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let address = format!("http://{free}");
     let (code, out, err) = said(&["get", "checks", "--address", &address]).await;
     assert_eq!((code, out.as_str()), (3, ""));
@@ -130,14 +116,7 @@ async fn an_address_that_is_none_is_2() {
 async fn a_token_is_not_sent_unencrypted() {
     let token = file("secret");
     let path = token.path().display().to_string();
-    let line = [
-        "get",
-        "checks",
-        "--address",
-        "http://192.0.2.1:1",
-        "--token-file",
-        &path,
-    ];
+    let line = ["get", "checks", "--address", "http://192.0.2.1:1", "--token-file", &path];
     let (code, _, err) = said(&line).await;
     assert_eq!(code, 2);
     assert!(err.contains("is not encrypted"), "{err}");
@@ -147,10 +126,7 @@ async fn a_token_is_not_sent_unencrypted() {
 #[tokio::test]
 async fn the_version_is_data() {
     let (code, out, _) = said(&["version"]).await;
-    assert_eq!(
-        (code, out),
-        (0, format!("quorate {}\n", env!("CARGO_PKG_VERSION")))
-    );
+    assert_eq!((code, out), (0, format!("quorate {}\n", env!("CARGO_PKG_VERSION"))));
     let (_, out, _) = said(&["version", "-o", "json"]).await;
     assert!(out.contains("\"version\""), "{out}");
 }
@@ -171,7 +147,9 @@ async fn config_check_prints_every_problem_with_its_place() {
     let (code, out, _) = said(&["config", "check", &path, "-o", "json"]).await;
     assert_eq!(code, 1);
     let document: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(document["problems"][0]["line"], 4, "{out}");
+    let lines: Vec<_> =
+        document["problems"].as_array().unwrap().iter().map(|it| &it["line"]).collect();
+    assert!(lines.contains(&&4.into()) && lines.contains(&&5.into()), "{out}");
 }
 
 #[tokio::test]
@@ -182,7 +160,7 @@ async fn config_schema_is_json() {
     assert!(schema["$schema"].as_str().unwrap().contains("draft-07"));
 }
 
-const ONE_CHECK: &str = "version: 1\nregions: { fra: {} }\nchecks:\n  here: { timeout: 2s, interval: 10s, tcp: { address: \"ADDRESS\" } }\n";
+const ONE_CHECK: &str = "version: 1\nserver: { agents: { listen: \"127.0.0.1:7444\" }, join: { listen: \"127.0.0.1:7445\" } }\nregions: { fra: {} }\nchecks:\n  here: { timeout: 2s, interval: 10s, tcp: { address: \"ADDRESS\" } }\n";
 
 #[tokio::test]
 async fn check_run_probes_once_and_says_how_it_went() {
@@ -194,22 +172,11 @@ async fn check_run_probes_once_and_says_how_it_went() {
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("connect") && out.ends_with("ok\n"), "{out}");
     drop(listener);
-    let (code, out, _) = said(&[
-        "check",
-        "run",
-        &place,
-        "--allow",
-        "127.0.0.0/8",
-        "-o",
-        "json",
-    ])
-    .await;
+    let (code, out, _) =
+        said(&["check", "run", &place, "--allow", "127.0.0.0/8", "-o", "json"]).await;
     assert_eq!(code, 1, "{out}");
     let document: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(
-        (&document["outcome"], &document["reason"]),
-        (&"fail".into(), &"refused".into())
-    );
+    assert_eq!((&document["outcome"], &document["reason"]), (&"fail".into(), &"refused".into()));
 }
 
 #[tokio::test]

@@ -21,10 +21,7 @@ impl Board {
         let before = before.map(|check| self::change(&name, &check));
         // A sentence that was only put differently is nothing new.
         let same = before.is_some_and(|before| {
-            VerdictChange {
-                summary: change.summary.clone(),
-                ..before
-            } == change
+            VerdictChange { summary: change.summary.clone(), ..before } == change
         });
         (!same).then_some(change)
     }
@@ -33,10 +30,7 @@ impl Board {
     /// told when [`Board::update`] brings it.
     pub(crate) fn look(&mut self, checks: Vec<v1::Check>) {
         for check in checks {
-            let known = self
-                .checks
-                .get_mut(bare(&check.name))
-                .and_then(|it| it.verdict.as_mut());
+            let known = self.checks.get_mut(bare(&check.name)).and_then(|it| it.verdict.as_mut());
             if let (Some(known), Some(verdict)) = (known, check.verdict) {
                 known.ballot = verdict.ballot;
             }
@@ -45,9 +39,7 @@ impl Board {
 
     /// The checks, by name.
     pub(crate) fn checks(&self) -> impl Iterator<Item = (&str, &v1::Check)> {
-        self.checks
-            .iter()
-            .map(|(name, check)| (name.as_str(), check))
+        self.checks.iter().map(|(name, check)| (name.as_str(), check))
     }
 
     /// Whether every check is up, without a failing region, judged by all its regions, with no
@@ -70,15 +62,9 @@ impl Board {
     pub(crate) fn troubles(&self) -> String {
         let unwell = self.checks.iter().filter_map(|(name, check)| {
             let change = change(name, check);
-            let one = Self {
-                checks: BTreeMap::from([(name.clone(), check.clone())]),
-            };
-            (!one.all_well()).then(|| {
-                format!(
-                    "{name} is {} {}/{}",
-                    change.state, change.failing, change.live
-                )
-            })
+            let one = Self { checks: BTreeMap::from([(name.clone(), check.clone())]) };
+            (!one.all_well())
+                .then(|| format!("{name} is {} {}/{}", change.state, change.failing, change.live))
         });
         unwell.collect::<Vec<_>>().join(", ")
     }
@@ -152,9 +138,7 @@ pub(crate) mod tests {
         let mut board = Board::default();
         assert!(board.update(check("shop", v1::State::Up, 0, 5)).is_some());
         assert!(board.update(check("shop", v1::State::Up, 0, 5)).is_none());
-        let change = board
-            .update(check("shop", v1::State::Partial, 1, 5))
-            .unwrap();
+        let change = board.update(check("shop", v1::State::Partial, 1, 5)).unwrap();
         assert_eq!((change.state, change.failing), ("partial", 1));
     }
 }

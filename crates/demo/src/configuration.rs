@@ -41,10 +41,7 @@ pub(crate) fn script(
     anchors: &[SocketAddr],
 ) -> String {
     let [shop, api, mail] = targets;
-    let anchors: Vec<String> = anchors
-        .iter()
-        .map(|anchor| quoted(&anchor.to_string()))
-        .collect();
+    let anchors: Vec<String> = anchors.iter().map(|anchor| quoted(&anchor.to_string())).collect();
     let mut text = head(places, "5s", "2s");
     text += format!(
         r#"policy:
@@ -89,11 +86,8 @@ pub(crate) fn urls(places: &Places<'_>, targets: &[Named]) -> String {
             "tcp" => format!("tcp: {{ address: {} }}", quoted(&authority(&target.url))),
             _ => format!("http: {{ url: {} }}", quoted(target.url.as_str())),
         };
-        text += format!(
-            "  {}:\n    {options}\n    alert: {{ to: [demo] }}\n",
-            target.name
-        )
-        .as_str();
+        text +=
+            format!("  {}:\n    {options}\n    alert: {{ to: [demo] }}\n", target.name).as_str();
     }
     text
 }
@@ -161,21 +155,14 @@ pub(crate) fn read_urls(texts: &[String]) -> Result<Vec<Named>, String> {
 }
 
 fn authority(url: &Url) -> String {
-    format!(
-        "{}:{}",
-        url.host_str().unwrap_or_default(),
-        url.port().unwrap_or_default()
-    )
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or_default())
 }
 
 /// The host in the letters of a name; with a number if another check has it already.
 fn name(url: &Url, others: &[Named]) -> String {
     let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
-    let letters: String = host
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(48)
-        .collect();
+    let letters: String =
+        host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(48).collect();
     let base = match letters.trim_matches('-') {
         "" => "target".to_owned(),
         text if text.starts_with(|c: char| c.is_ascii_digit()) => format!("ip-{text}"),
@@ -197,12 +184,7 @@ mod tests {
     use super::*;
 
     fn urls_of(texts: &[&str]) -> Result<Vec<Named>, String> {
-        read_urls(
-            &texts
-                .iter()
-                .map(|text| (*text).to_owned())
-                .collect::<Vec<_>>(),
-        )
+        read_urls(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
     }
 
     fn places() -> Places<'static> {
@@ -223,10 +205,7 @@ mod tests {
         ])
         .unwrap();
         let names: Vec<&str> = checks.iter().map(|it| it.name.as_str()).collect();
-        assert_eq!(
-            names,
-            ["shop-example-com", "shop-example-com-2", "ip-192-0-2-1"]
-        );
+        assert_eq!(names, ["shop-example-com", "shop-example-com-2", "ip-192-0-2-1"]);
         for bad in ["shop.example.com", "ftp://a", "tcp://host", "http://", ""] {
             let error = urls_of(&[bad]).unwrap_err();
             assert!(error.contains("http://…"), "{bad}: {error}");

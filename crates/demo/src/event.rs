@@ -141,10 +141,7 @@ pub(crate) struct Operator {
     pub after_ms: Option<u64>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the form that serde calls"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
 fn rfc_3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
 }
@@ -167,19 +164,10 @@ impl Event {
 impl What {
     fn words(&self) -> Vec<String> {
         match self {
-            Self::Ready {
-                api,
-                agents,
-                checks,
-            } => vec![format!(
+            Self::Ready { api, agents, checks } => vec![format!(
                 "ready     {agents} agents joined, {checks} checks; look around with: quorate --address {api} get checks"
             )],
-            Self::Step {
-                step,
-                steps,
-                title,
-                will,
-            } => {
+            Self::Step { step, steps, title, will } => {
                 vec![format!("STEP {step}/{steps}  {title}"), will.clone()]
             }
             Self::Verdict(change) => vec![change.words()],
@@ -187,20 +175,11 @@ impl What {
             Self::Notice(message) => message.words("notice"),
             Self::Resolved(message) => message.words("resolved"),
             Self::Operator(operator) => vec![operator.words()],
-            Self::Promise {
-                name, kept: true, ..
-            } => vec![format!("kept      {name}")],
+            Self::Promise { name, kept: true, .. } => vec![format!("kept      {name}")],
             Self::Promise { name, detail, .. } => {
-                vec![format!(
-                    "BROKEN    {name}: {}",
-                    detail.as_deref().unwrap_or("it was not so")
-                )]
+                vec![format!("BROKEN    {name}: {}", detail.as_deref().unwrap_or("it was not so"))]
             }
-            Self::End {
-                summary,
-                elapsed_ms,
-                ..
-            } => {
+            Self::End { summary, elapsed_ms, .. } => {
                 vec![format!("end       {summary} ({})", span(*elapsed_ms))]
             }
         }
@@ -223,9 +202,7 @@ impl VerdictChange {
 
 impl Message {
     fn words(&self, word: &str) -> Vec<String> {
-        let after = self
-            .after_ms
-            .map(|millis| format!(", {} after the change", span(millis)));
+        let after = self.after_ms.map(|millis| format!(", {} after the change", span(millis)));
         let mut lines = vec![format!(
             "{word:<9} {} [{}]{}: {}",
             self.check,
@@ -255,11 +232,7 @@ impl Operator {
 
 /// A span as people read it, to the tenth of a second above one.
 pub(crate) fn span(millis: u64) -> String {
-    let rounded = if millis >= 1_000 {
-        (millis + 50) / 100 * 100
-    } else {
-        millis
-    };
+    let rounded = if millis >= 1_000 { (millis + 50) / 100 * 100 } else { millis };
     HumanDuration(Duration::from_millis(rounded)).to_string()
 }
 
@@ -271,11 +244,7 @@ pub(crate) fn millis(span: Duration) -> u64 {
 /// Text from outside, without anything that could act on a terminal, and not too long.
 pub(crate) fn shown(text: &str) -> String {
     let safe = |c: char| {
-        if c.is_control() {
-            c.escape_default().collect::<String>()
-        } else {
-            c.to_string()
-        }
+        if c.is_control() { c.escape_default().collect::<String>() } else { c.to_string() }
     };
     text.chars().take(TEXT_CHARS_MAX).map(safe).collect()
 }
@@ -306,11 +275,7 @@ mod tests {
 
     #[test]
     fn a_page_says_how_long_it_took_and_who_voted_what() {
-        let lines = Event {
-            time: at(48),
-            what: page(),
-        }
-        .lines(at(0));
+        let lines = Event { time: at(48), what: page() }.lines(at(0));
         assert_eq!(
             lines,
             [
@@ -323,25 +288,15 @@ mod tests {
 
     #[test]
     fn an_event_is_one_flat_json_object() {
-        let event = Event {
-            time: at(0),
-            what: page(),
-        };
+        let event = Event { time: at(0), what: page() };
         let value = serde_json::to_value(&event).unwrap();
         assert_eq!(value["time"], "2023-11-14T22:13:20.000Z");
         assert_eq!(value["event"], "page");
         assert_eq!(value["check"], "shop");
         assert_eq!(value["votes"][1]["counted"], "island");
-        let promise = What::Promise {
-            name: "nobody is paged".to_owned(),
-            kept: true,
-            detail: None,
-        };
-        let value = serde_json::to_value(Event {
-            time: at(0),
-            what: promise,
-        })
-        .unwrap();
+        let promise =
+            What::Promise { name: "nobody is paged".to_owned(), kept: true, detail: None };
+        let value = serde_json::to_value(Event { time: at(0), what: promise }).unwrap();
         assert_eq!(value["event"], "promise");
         assert_eq!(value["kept"], true);
         assert!(value.get("detail").is_none());

@@ -57,11 +57,7 @@ impl Fleet {
             let bundle = token(channel.clone(), region).await?;
             start_agent(&bundle, egress, policy, clock, &agents).await?;
         }
-        Ok(Self {
-            coordinator,
-            agents,
-            api,
-        })
+        Ok(Self { coordinator, agents, api })
     }
 
     /// Stops the agents, then the coordinator.
@@ -82,11 +78,7 @@ impl Fleet {
 /// Dropping it listens nowhere.
 pub(crate) async fn listen() -> io::Result<Listeners> {
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    Ok(Listeners {
-        agents: bind().await?,
-        join: bind().await?,
-        api: bind().await?,
-    })
+    Ok(Listeners { agents: bind().await?, join: bind().await?, api: bind().await? })
 }
 
 async fn start_coordinator(
@@ -96,10 +88,9 @@ async fn start_coordinator(
     clock: Clock,
     tasks: &Tasks,
 ) -> Result<Running, DemoError> {
-    let configuration =
-        quorate_config::parse("demo.yaml", text).map_err(|problems| DemoError::Configuration {
-            problems: problems.iter().map(ToString::to_string).collect(),
-        })?;
+    let configuration = quorate_config::parse("demo.yaml", text).map_err(|problems| {
+        DemoError::Configuration { problems: problems.iter().map(ToString::to_string).collect() }
+    })?;
     let url = format!("sqlite:{}", store.display());
     let store = quorate_store::open(&url).map_err(|error| failed("open the store", error))?;
     let authority = Authority::ephemeral(&["127.0.0.1".to_owned()], clock.now())
@@ -115,9 +106,7 @@ async fn start_coordinator(
         tasks: tasks.group(),
         data: None,
     };
-    quorate_coordinator::start(parts)
-        .await
-        .map_err(|error| failed("start the coordinator", error))
+    quorate_coordinator::start(parts).await.map_err(|error| failed("start the coordinator", error))
 }
 
 /// A join bundle from the coordinator's own API.
@@ -127,9 +116,7 @@ async fn token(channel: Channel, region: &str) -> Result<String, DemoError> {
         agent: format!("agents/{region}-1"),
         ttl: None,
     };
-    let answer = FleetServiceClient::new(channel)
-        .create_join_token(request)
-        .await;
+    let answer = FleetServiceClient::new(channel).create_join_token(request).await;
     answer
         .map(|answer| answer.into_inner().bundle)
         .map_err(|status| failed("make a join token", status))
@@ -153,10 +140,7 @@ async fn start_agent(
     let own = tasks.clone();
     tasks.spawn("demo-agent", async move {
         if let Err(error) = quorate_agent::run(options, &own).await {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "an agent has ended"
-            );
+            tracing::error!(error = &error as &dyn std::error::Error, "an agent has ended");
         }
     });
     Ok(())
@@ -166,12 +150,7 @@ async fn start_agent(
 pub(crate) fn write_secret(file: &Path, text: &str) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();
-    options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)?
-        .write_all(text.as_bytes())
+    options.write(true).create_new(true).mode(0o600).open(file)?.write_all(text.as_bytes())
 }
 
 /// A step of the set-up that failed.
@@ -179,8 +158,5 @@ pub(crate) fn failed(
     what: &'static str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> DemoError {
-    DemoError::SetUp {
-        what,
-        source: source.into(),
-    }
+    DemoError::SetUp { what, source: source.into() }
 }

@@ -143,15 +143,12 @@ pub async fn run(options: Options, out: &mut (dyn Write + Send)) -> Result<Endin
         Err(error) => Err(error),
     };
     tasks.shut_down(GRACE).await;
-    folder
-        .close()
-        .map_err(|error| failed("remove the temporary folder", error))?;
+    folder.close().map_err(|error| failed("remove the temporary folder", error))?;
     ended
 }
 
 fn ending_of(code: io::Result<u8>) -> Result<Ending, DemoError> {
-    code.map(Ending::Interrupted)
-        .map_err(|error| failed("listen for signals", error))
+    code.map(Ending::Interrupted).map_err(|error| failed("listen for signals", error))
 }
 
 /// Everything that runs, before anything happens on it.
@@ -176,43 +173,22 @@ impl Stage {
             folder,
             receiver,
             secret: &secret,
-            listeners: [
-                at(&listeners.agents)?,
-                at(&listeners.join)?,
-                at(&listeners.api)?,
-            ],
+            listeners: [at(&listeners.agents)?, at(&listeners.join)?, at(&listeners.api)?],
         };
         let no_world = |error: String| failed("start the demo's targets", error);
         let (world, text, ways, checks) = if named.is_empty() {
-            let world = World::start(tasks)
-                .await
-                .map_err(|error| no_world(error.to_string()))?;
+            let world = World::start(tasks).await.map_err(|error| no_world(error.to_string()))?;
             let targets = world.targets();
             let text = configuration::script(&places, &targets, &world.anchors);
             let ways = world.ways().map_err(no_world)?;
             (Some(world), text, ways, targets.len())
         } else {
-            let ways = REGIONS
-                .map(|_| (Egress::Direct, Policy::default()))
-                .to_vec();
+            let ways = REGIONS.map(|_| (Egress::Direct, Policy::default())).to_vec();
             (None, configuration::urls(&places, named), ways, named.len())
         };
-        let fleet = Fleet::start(
-            &text,
-            &folder.join("quorate.db"),
-            listeners,
-            ways,
-            clock,
-            tasks,
-        )
-        .await?;
-        Ok(Self {
-            clock,
-            world,
-            fleet,
-            arrivals: Some(arrivals),
-            checks,
-        })
+        let fleet =
+            Fleet::start(&text, &folder.join("quorate.db"), listeners, ways, clock, tasks).await?;
+        Ok(Self { clock, world, fleet, arrivals: Some(arrivals), checks })
     }
 
     async fn play(
@@ -261,11 +237,7 @@ impl Stage {
             detected: None,
         };
         let (api, agents) = (self.fleet.api.clone(), REGIONS.len());
-        play.tell(What::Ready {
-            api,
-            agents,
-            checks: self.checks,
-        })?;
+        play.tell(What::Ready { api, agents, checks: self.checks })?;
         let Some(world) = &self.world else {
             play.watch(options.duration).await?;
             play.printer.finish()?;

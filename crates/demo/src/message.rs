@@ -25,10 +25,7 @@ pub(crate) fn read(arrival: &Arrival, after_ms: Option<u64>) -> Option<What> {
 }
 
 fn message(data: &Value, after_ms: Option<u64>) -> Message {
-    let votes = data["regions"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let votes = data["regions"].as_array().map(Vec::as_slice).unwrap_or_default();
     Message {
         check: word(&data["check"]),
         incident: word(&data["incident"]),
@@ -47,11 +44,7 @@ fn vote(vote: &Value) -> Vote {
         [word, "", reason] => format!("{word} ({reason})"),
         [word, phase, reason] => format!("{word} ({phase}: {reason})"),
     };
-    Vote {
-        region: word(&vote["region"]),
-        outcome,
-        counted: word(&vote["counted"]),
-    }
+    Vote { region: word(&vote["region"]), outcome, counted: word(&vote["counted"]) }
 }
 
 fn word(value: &Value) -> String {
@@ -66,12 +59,7 @@ mod tests {
     use super::*;
 
     fn arrival(kind: &str, data: Value) -> Arrival {
-        Arrival {
-            at: Timestamp::EPOCH,
-            id: "1".to_owned(),
-            kind: kind.to_owned(),
-            data,
-        }
+        Arrival { at: Timestamp::EPOCH, id: "1".to_owned(), kind: kind.to_owned(), data }
     }
 
     #[test]
@@ -94,22 +82,12 @@ mod tests {
 
     #[test]
     fn notices_and_operators_are_told_apart() {
-        let notice = arrival(
-            "incident.opened",
-            json!({ "kind": "notice", "check": "shop" }),
-        );
+        let notice = arrival("incident.opened", json!({ "kind": "notice", "check": "shop" }));
         assert!(matches!(read(&notice, None), Some(What::Notice(_))));
-        let back = arrival(
-            "operator.resolved",
-            json!({ "kind": "region_isolated", "region": "syd" }),
-        );
-        let Some(What::Operator(operator)) = read(&back, None) else {
-            panic!("for operators")
-        };
-        assert_eq!(
-            (operator.resolved, operator.region.as_deref()),
-            (true, Some("syd"))
-        );
+        let back =
+            arrival("operator.resolved", json!({ "kind": "region_isolated", "region": "syd" }));
+        let Some(What::Operator(operator)) = read(&back, None) else { panic!("for operators") };
+        assert_eq!((operator.resolved, operator.region.as_deref()), (true, Some("syd")));
         assert_eq!(read(&arrival("test.ping", Value::Null), None), None);
     }
 }

@@ -201,9 +201,7 @@ async fn read<const N: usize>(client: &mut TcpStream) -> io::Result<[u8; N]> {
 
 /// The reply without a bound address, which nobody here reads.
 async fn reply(client: &mut TcpStream, word: u8) -> io::Result<()> {
-    client
-        .write_all(&[VERSION, word, 0, IPV4, 0, 0, 0, 0, 0, 0])
-        .await
+    client.write_all(&[VERSION, word, 0, IPV4, 0, 0, 0, 0, 0, 0]).await
 }
 
 fn refusal(error: &io::Error) -> u8 {

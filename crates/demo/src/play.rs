@@ -73,12 +73,7 @@ impl Play<'_> {
     ) -> Result<bool, DemoError> {
         if let Some((step, title, will)) = scene.opens {
             let will = will.to_owned();
-            self.tell(What::Step {
-                step,
-                steps: STEPS,
-                title,
-                will,
-            })?;
+            self.tell(What::Step { step, steps: STEPS, title, will })?;
         }
         let started = self.clock.now();
         let mut judge = Judge::new(scene, started);
@@ -109,20 +104,12 @@ impl Play<'_> {
     fn tell_promises(&mut self, judge: &Judge, out_of_time: bool) -> Result<(), DemoError> {
         for promise in judge.promises(&self.board) {
             let kept = promise.broken.is_none();
-            self.tell(What::Promise {
-                name: promise.name,
-                kept,
-                detail: promise.broken,
-            })?;
+            self.tell(What::Promise { name: promise.name, kept, detail: promise.broken })?;
         }
         if out_of_time {
             let name = "the script is played to its end".to_owned();
             let detail = Some("the time given with --for was up".to_owned());
-            self.tell(What::Promise {
-                name,
-                kept: false,
-                detail,
-            })?;
+            self.tell(What::Promise { name, kept: false, detail })?;
         }
         Ok(())
     }
@@ -189,10 +176,6 @@ impl Play<'_> {
             (false, _) => "a promise was broken".to_owned(),
         };
         let elapsed_ms = millis(self.clock.now() - self.start);
-        self.tell(What::End {
-            kept,
-            summary,
-            elapsed_ms,
-        })
+        self.tell(What::End { kept, summary, elapsed_ms })
     }
 }

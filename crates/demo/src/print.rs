@@ -38,9 +38,7 @@ pub(crate) struct Printer<'a> {
 
 impl std::fmt::Debug for Printer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Printer")
-            .field("format", &self.format)
-            .finish_non_exhaustive()
+        f.debug_struct("Printer").field("format", &self.format).finish_non_exhaustive()
     }
 }
 
@@ -54,15 +52,7 @@ impl<'a> Printer<'a> {
         regions: &[&str],
     ) -> Self {
         let regions = regions.iter().map(|region| (*region).to_owned()).collect();
-        Self {
-            out,
-            format,
-            colour,
-            start,
-            regions,
-            drawn: 0,
-            hidden: false,
-        }
+        Self { out, format, colour, start, regions, drawn: 0, hidden: false }
     }
 
     /// Shows an event.
@@ -149,10 +139,7 @@ impl<'a> Printer<'a> {
         for region in &self.regions {
             header += format!("{region:^5}").as_str();
         }
-        lines.push(format!(
-            "{header}  {:.0} s",
-            (now - self.start).as_secs_f64()
-        ));
+        lines.push(format!("{header}  {:.0} s", (now - self.start).as_secs_f64()));
         for (name, check) in board.checks() {
             lines.push(self.row(name, check));
         }
@@ -175,10 +162,7 @@ impl<'a> Printer<'a> {
         let mut row = format!("{name:<14}{state}");
         let ballot = verdict.ballot.unwrap_or_default();
         for region in &self.regions {
-            let vote = ballot
-                .votes
-                .iter()
-                .find(|vote| bare(&vote.region) == region);
+            let vote = ballot.votes.iter().find(|vote| bare(&vote.region) == region);
             let (mark, code) = vote.map_or(("·", 2), mark);
             row.push_str(&self.paint(code, &format!("{mark:^5}")));
         }
@@ -200,11 +184,7 @@ fn mark(vote: &v1::Vote) -> (&'static str, u8) {
         _ => ("·", 2),
     };
     // A vote that does not count is shown, but pale.
-    if vote.counted == "yes" {
-        (mark, code)
-    } else {
-        (mark, 2)
-    }
+    if vote.counted == "yes" { (mark, code) } else { (mark, 2) }
 }
 
 impl Drop for Printer<'_> {
@@ -232,21 +212,14 @@ mod tests {
                 ..Default::default()
             };
             let votes = vec![vote("fra", "ok"), vote("gru", "fail")];
-            verdict.ballot = Some(v1::Ballot {
-                votes,
-                ..Default::default()
-            });
+            verdict.ballot = Some(v1::Ballot { votes, ..Default::default() });
         }
         board.update(shop);
         board
     }
 
     fn event() -> Event {
-        let what = What::Promise {
-            name: "nobody is paged".to_owned(),
-            kept: true,
-            detail: None,
-        };
+        let what = What::Promise { name: "nobody is paged".to_owned(), kept: true, detail: None };
         Event { time: START, what }
     }
 
@@ -260,10 +233,7 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         let table = "\nCHECK         STATE          fra  gru   0 s\nshop          partial         ✓    ✗  \n";
         let line = "   0.0 s  kept      nobody is paged\n";
-        assert_eq!(
-            text,
-            format!("{BEGIN}{table}\u{1b}[3A\r\u{1b}[J{line}{table}{RESTORE}")
-        );
+        assert_eq!(text, format!("{BEGIN}{table}\u{1b}[3A\r\u{1b}[J{line}{table}{RESTORE}"));
     }
 
     #[test]

@@ -75,9 +75,7 @@ impl Secret {
         let id = header("webhook-id").ok_or("no webhook-id")?;
         let sent = header("webhook-timestamp").ok_or("no webhook-timestamp")?;
         let signatures = header("webhook-signature").ok_or("no webhook-signature")?;
-        let seconds: i64 = sent
-            .parse()
-            .map_err(|_| "webhook-timestamp is not a number")?;
+        let seconds: i64 = sent.parse().map_err(|_| "webhook-timestamp is not a number")?;
         let sent_at = Timestamp::from_micros(seconds.saturating_mul(1_000_000));
         if (now - sent_at).max(sent_at - now) > AGE_MAX {
             return Err("webhook-timestamp is too far from now");
@@ -145,10 +143,7 @@ async fn take(
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-        return answer(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the body is too long or broken",
-        );
+        return answer(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long or broken");
     };
     let (body, at) = (body.to_bytes(), clock.now());
     let id = match secret.verify(&parts.headers, &body, at) {
@@ -162,12 +157,7 @@ async fn take(
         return answer(StatusCode::BAD_REQUEST, "the body is not JSON");
     };
     let kind = document["type"].as_str().unwrap_or_default().to_owned();
-    let arrival = Arrival {
-        at,
-        id,
-        kind,
-        data: document["data"].take(),
-    };
+    let arrival = Arrival { at, id, kind, data: document["data"].take() };
     match arrivals.send(arrival).await {
         Ok(()) => answer(StatusCode::NO_CONTENT, ""),
         Err(_) => answer(StatusCode::SERVICE_UNAVAILABLE, "the demo is over"),
@@ -214,16 +204,9 @@ mod tests {
     fn refuses_what_was_changed_or_is_old() {
         let (secret, mut headers, body, now) = vector();
         assert!(secret.verify(&headers, b"{}", now).is_err());
-        assert!(
-            secret
-                .verify(&headers, body, now + Duration::from_secs(600))
-                .is_err()
-        );
+        assert!(secret.verify(&headers, body, now + Duration::from_secs(600)).is_err());
         assert!(Secret([1; 32]).verify(&headers, body, now).is_err());
         headers.remove("webhook-signature");
-        assert_eq!(
-            secret.verify(&headers, body, now),
-            Err("no webhook-signature")
-        );
+        assert_eq!(secret.verify(&headers, body, now), Err("no webhook-signature"));
     }
 }

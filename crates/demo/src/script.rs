@@ -80,25 +80,17 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-const NONE: Tally = Tally {
-    pages: 0,
-    notices: 0,
-    resolved: 0,
-};
+const NONE: Tally = Tally { pages: 0, notices: 0, resolved: 0 };
 
 /// The whole script.
 pub(crate) const SCENES: &[Scene] = &[
     Scene {
-        opens: Some((
-            1,
-            "All is well",
-            "Five regions probe three checks. All must be up.",
-        )),
+        opens: Some((1, "All is well", "Five regions probe three checks. All must be up.")),
         fault: Fault::Nothing,
         wants: &[Want::AllUp],
         messages: NONE,
-        quiet: secs(3),
-        deadline: secs(30),
+        quiet: secs(7),
+        deadline: secs(40),
     },
     Scene {
         opens: Some((
@@ -109,8 +101,8 @@ pub(crate) const SCENES: &[Scene] = &[
         fault: Fault::Cut,
         wants: &[Want::Isolated, Want::NothingDown],
         messages: NONE,
-        quiet: secs(11),
-        deadline: secs(30),
+        quiet: secs(15),
+        deadline: secs(40),
     },
     Scene {
         opens: None,
@@ -129,17 +121,14 @@ pub(crate) const SCENES: &[Scene] = &[
         fault: Fault::Path,
         wants: &[Want::Judged(v1::State::Partial), Want::NothingDown],
         messages: Tally { notices: 1, ..NONE },
-        quiet: secs(11),
-        deadline: secs(35),
+        quiet: secs(15),
+        deadline: secs(45),
     },
     Scene {
         opens: None,
         fault: Fault::Repair,
         wants: &[Want::AllUp],
-        messages: Tally {
-            resolved: 1,
-            ..NONE
-        },
+        messages: Tally { resolved: 1, ..NONE },
         quiet: secs(0),
         deadline: secs(35),
     },
@@ -152,22 +141,15 @@ pub(crate) const SCENES: &[Scene] = &[
         fault: Fault::Outage,
         wants: &[Want::Judged(v1::State::Down)],
         messages: Tally { pages: 1, ..NONE },
-        quiet: secs(9),
-        deadline: secs(30),
+        quiet: secs(14),
+        deadline: secs(40),
     },
     Scene {
-        opens: Some((
-            5,
-            "The target is repaired",
-            "The end of the incident must arrive, once.",
-        )),
+        opens: Some((5, "The target is repaired", "The end of the incident must arrive, once.")),
         fault: Fault::Repair,
         wants: &[Want::AllUp],
-        messages: Tally {
-            resolved: 1,
-            ..NONE
-        },
-        quiet: secs(3),
+        messages: Tally { resolved: 1, ..NONE },
+        quiet: secs(6),
         deadline: secs(40),
     },
 ];
@@ -233,30 +215,15 @@ impl Judge {
         let (foul, seen, allowed, message) = match what {
             What::Page(message) => {
                 self.arrived.pages += 1;
-                (
-                    Foul::Pages,
-                    self.arrived.pages,
-                    self.scene.messages.pages,
-                    message,
-                )
+                (Foul::Pages, self.arrived.pages, self.scene.messages.pages, message)
             }
             What::Notice(message) => {
                 self.arrived.notices += 1;
-                (
-                    Foul::Notices,
-                    self.arrived.notices,
-                    self.scene.messages.notices,
-                    message,
-                )
+                (Foul::Notices, self.arrived.notices, self.scene.messages.notices, message)
             }
             What::Resolved(message) => {
                 self.arrived.resolved += 1;
-                (
-                    Foul::Resolved,
-                    self.arrived.resolved,
-                    self.scene.messages.resolved,
-                    message,
-                )
+                (Foul::Resolved, self.arrived.resolved, self.scene.messages.resolved, message)
             }
             What::Verdict(change) => {
                 self.hear_verdict(&change.check, change.state);
@@ -273,8 +240,7 @@ impl Judge {
             }
         };
         if seen > allowed || message.check != VICTIM {
-            self.fouls
-                .push((foul, format!("one came for {}", message.check)));
+            self.fouls.push((foul, format!("one came for {}", message.check)));
         }
     }
 
@@ -287,69 +253,36 @@ impl Judge {
             });
         }
         if state == "down" && self.scene.wants.contains(&Want::NothingDown) {
-            self.fouls
-                .push((Foul::Down, format!("{check} was judged down")));
+            self.fouls.push((Foul::Down, format!("{check} was judged down")));
         }
     }
 
     /// When [`Judge::progress`] is to be asked again if nothing else happens.
     pub(crate) fn next_look(&self, now: Timestamp) -> Timestamp {
         let quiet = self.started + self.scene.quiet;
-        if now < quiet {
-            quiet
-        } else {
-            self.started + self.scene.deadline
-        }
+        if now < quiet { quiet } else { self.started + self.scene.deadline }
     }
 
     /// How far the scene is.
     pub(crate) fn progress(&self, now: Timestamp, board: &Board) -> Progress {
         let elapsed = now - self.started;
         if !self.fouls.is_empty() || elapsed >= self.scene.deadline {
-            let kept = self
-                .promises(board)
-                .iter()
-                .all(|promise| promise.broken.is_none());
-            return if kept {
-                Progress::Kept
-            } else {
-                Progress::Broken
-            };
+            let kept = self.promises(board).iter().all(|promise| promise.broken.is_none());
+            return if kept { Progress::Kept } else { Progress::Broken };
         }
-        let missing = self
-            .promises(board)
-            .iter()
-            .any(|promise| promise.broken.is_some());
-        if missing || elapsed < self.scene.quiet {
-            Progress::Going
-        } else {
-            Progress::Kept
-        }
+        let missing = self.promises(board).iter().any(|promise| promise.broken.is_some());
+        if missing || elapsed < self.scene.quiet { Progress::Going } else { Progress::Kept }
     }
 
     /// Every promise of the scene as it stands.
     pub(crate) fn promises(&self, board: &Board) -> Vec<Promise> {
-        let mut promises: Vec<Promise> = self
-            .scene
-            .wants
-            .iter()
-            .map(|want| self.want(*want, board))
-            .collect();
+        let mut promises: Vec<Promise> =
+            self.scene.wants.iter().map(|want| self.want(*want, board)).collect();
         let expected = self.scene.messages;
         let messages = [
             (Foul::Pages, "page", expected.pages, self.arrived.pages),
-            (
-                Foul::Notices,
-                "notice",
-                expected.notices,
-                self.arrived.notices,
-            ),
-            (
-                Foul::Resolved,
-                "end of an incident",
-                expected.resolved,
-                self.arrived.resolved,
-            ),
+            (Foul::Notices, "notice", expected.notices, self.arrived.notices),
+            (Foul::Resolved, "end of an incident", expected.resolved, self.arrived.resolved),
         ];
         for (foul, word, expected, arrived) in messages {
             let name = match (word, expected) {
@@ -359,19 +292,15 @@ impl Judge {
                 (_, 0) => format!("no {word} arrives"),
                 (_, _) => format!("exactly one {word} arrives for {VICTIM}"),
             };
-            let broken = self
-                .foul(foul)
-                .or_else(|| (arrived < expected).then(|| "none arrived".to_owned()));
+            let broken =
+                self.foul(foul).or_else(|| (arrived < expected).then(|| "none arrived".to_owned()));
             promises.push(Promise { name, broken });
         }
         promises
     }
 
     fn foul(&self, foul: Foul) -> Option<String> {
-        self.fouls
-            .iter()
-            .find(|(kind, _)| *kind == foul)
-            .map(|(_, text)| text.clone())
+        self.fouls.iter().find(|(kind, _)| *kind == foul).map(|(_, text)| text.clone())
     }
 
     fn want(&self, want: Want, board: &Board) -> Promise {

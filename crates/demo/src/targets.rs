@@ -121,10 +121,7 @@ fn response(mode: Mode) -> Response<Full<Bytes>> {
     let json = HeaderValue::from_static("application/json");
     let (status, body) = match mode {
         Mode::Fine | Mode::BlackHole => (StatusCode::OK, r#"{"status":"ok"}"#),
-        Mode::Unavailable => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            r#"{"status":"overloaded"}"#,
-        ),
+        Mode::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"overloaded"}"#),
     };
     let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
     *response.status_mut() = status;
@@ -161,19 +158,12 @@ mod tests {
         let target = Target::start(&tasks).await.unwrap();
         assert_eq!(status(target.address()).await, "HTTP/1.1 200 OK");
         target.become_mode(Mode::Unavailable);
-        assert_eq!(
-            status(target.address()).await,
-            "HTTP/1.1 503 Service Unavailable"
-        );
+        assert_eq!(status(target.address()).await, "HTTP/1.1 503 Service Unavailable");
         target.become_mode(Mode::BlackHole);
         let mut waiting = ask(target.address()).await;
         let mut bytes = [0; 8];
         let answer = waiting.read(&mut bytes);
-        assert!(
-            tokio::time::timeout(Duration::from_millis(200), answer)
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_millis(200), answer).await.is_err());
         target.become_mode(Mode::Fine);
         assert_eq!(status(target.address()).await, "HTTP/1.1 200 OK");
     }

@@ -46,10 +46,8 @@ pub(crate) async fn watch(
     sights: mpsc::Sender<Sight>,
 ) -> Status {
     loop {
-        let request = v1::WatchChecksRequest {
-            names: Vec::new(),
-            view: v1::CheckView::Full.into(),
-        };
+        let request =
+            v1::WatchChecksRequest { names: Vec::new(), view: v1::CheckView::Full.into() };
         let mut events = match client.watch_checks(request).await {
             Ok(answer) => answer.into_inner(),
             Err(status) => return status,
@@ -93,11 +91,7 @@ pub(crate) async fn look(mut client: CheckServiceClient<Channel>, sights: mpsc::
         let Ok(answer) = client.list_checks(request).await else {
             continue;
         };
-        if sights
-            .send(Sight::Ballots(answer.into_inner().checks))
-            .await
-            .is_err()
-        {
+        if sights.send(Sight::Ballots(answer.into_inner().checks)).await.is_err() {
             return;
         }
     }

@@ -69,9 +69,7 @@ impl World {
     pub(crate) fn apply(&self, fault: Fault) {
         let of = |name: &'static str| {
             let networks = self.networks.iter();
-            networks
-                .filter(move |(region, _)| *region == name)
-                .map(|(_, network)| network)
+            networks.filter(move |(region, _)| *region == name).map(|(_, network)| network)
         };
         match fault {
             Fault::Nothing => {}
@@ -79,9 +77,7 @@ impl World {
             Fault::Path => of(PATH).for_each(|network| network.black_hole(self.shop.address())),
             Fault::Outage => self.shop.become_mode(Mode::BlackHole),
             Fault::Repair => {
-                self.networks
-                    .iter()
-                    .for_each(|(_, network)| network.restore());
+                self.networks.iter().for_each(|(_, network)| network.restore());
                 self.shop.become_mode(Mode::Fine);
             }
         }

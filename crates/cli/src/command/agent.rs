@@ -30,10 +30,7 @@ pub(super) async fn run(
     let region: RegionId = region.parse().map_err(|error| usage(&error))?;
     let name: AgentId = name.parse().map_err(|error| usage(&error))?;
     if ttl.is_zero() || *ttl > TTL_MAX {
-        return Err(Failure::new(
-            Exit::Usage,
-            "--ttl must be more than nothing and at most 24h",
-        ));
+        return Err(Failure::new(Exit::Usage, "--ttl must be more than nothing and at most 24h"));
     }
     let connection = connect(global, console).await?;
     let request = v1::CreateJoinTokenRequest {
@@ -41,17 +38,9 @@ pub(super) async fn run(
         agent: format!("agents/{name}"),
         ttl: prost_types::Duration::try_from(*ttl).ok(),
     };
-    let answer = connection
-        .fleet()
-        .create_join_token(question(request))
-        .await;
-    let answer = answer
-        .map_err(|status| connection.failure(&status))?
-        .into_inner();
-    let expires = answer
-        .expire_time
-        .as_ref()
-        .map(|wire| time::instant(wire).to_string());
+    let answer = connection.fleet().create_join_token(question(request)).await;
+    let answer = answer.map_err(|status| connection.failure(&status))?.into_inner();
+    let expires = answer.expire_time.as_ref().map(|wire| time::instant(wire).to_string());
     if global.output.is_json() {
         let document = serde_json::json!({ "bundle": answer.bundle, "expires": expires });
         print_json(&document, global, console)?;

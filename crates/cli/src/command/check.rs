@@ -31,23 +31,13 @@ pub(super) async fn run(
     let definition = definition(place, console)?;
     let observation = probe(&definition, networks).await?;
     if global.output.is_json() {
-        print_json(
-            &json::observation(&definition, &observation),
-            global,
-            console,
-        )?;
+        print_json(&json::observation(&definition, &observation), global, console)?;
     } else {
         let target = format!("{} {}", definition.kind, definition.target);
         let colour = console.out.colours();
-        console
-            .out
-            .text(&waterfall::draw(&target, &observation, colour))?;
+        console.out.text(&waterfall::draw(&target, &observation, colour))?;
     }
-    Ok(if observation.outcome.is_success() {
-        Exit::Ok
-    } else {
-        Exit::Bad
-    })
+    Ok(if observation.outcome.is_success() { Exit::Ok } else { Exit::Bad })
 }
 
 /// The check that `FILE#CHECK` names.
@@ -75,27 +65,18 @@ fn definition(place: &str, console: &mut Console) -> Result<Arc<Definition>, Fai
             let names: Vec<&str> = checks.keys().map(quorate_model::CheckId::as_str).collect();
             Failure::new(
                 Exit::NotFound,
-                format!(
-                    "there is no check {id:?} in {file}; there are {}",
-                    names.join(", ")
-                ),
+                format!("there is no check {id:?} in {file}; there are {}", names.join(", ")),
             )
         })
 }
 
 async fn probe(check: &Definition, networks: Vec<Network>) -> Result<Observation, Failure> {
     let kind = quorate_checks::kind(check.kind.as_str()).ok_or_else(|| {
-        Failure::new(
-            Exit::Bad,
-            format!("this program knows no check kind {}", check.kind),
-        )
+        Failure::new(Exit::Bad, format!("this program knows no check kind {}", check.kind))
     })?;
     let probe = kind.parse(&check.options).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Failure::new(
-            Exit::Bad,
-            format!("check {}: {}", check.id, lines.join("; ")),
-        )
+        Failure::new(Exit::Bad, format!("check {}: {}", check.id, lines.join("; ")))
     })?;
     let environment = Environment::new(Egress::Direct, Policy::allowing(networks))
         .map_err(|error| bad("cannot probe from here", &error))?;

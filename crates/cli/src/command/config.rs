@@ -40,11 +40,7 @@ pub(super) fn run(
             }
             report(&problems, &summary, global, console)?;
             let bad = |problem: &Problem| *strict || problem.severity == Severity::Error;
-            Ok(if problems.iter().any(bad) {
-                Exit::Bad
-            } else {
-                Exit::Ok
-            })
+            Ok(if problems.iter().any(bad) { Exit::Bad } else { Exit::Ok })
         }
         Config::Schema => {
             console.out.text(&schema()?)?;
@@ -65,10 +61,7 @@ pub(super) fn parse(
     file: &Path,
 ) -> Result<Result<quorate_config::Configuration, Vec<Problem>>, Failure> {
     let bytes = read(file).map_err(|error| {
-        Failure::new(
-            Exit::Bad,
-            format!("cannot read {}: {error}", file.display()),
-        )
+        Failure::new(Exit::Bad, format!("cannot read {}: {error}", file.display()))
     })?;
     let name = file.display().to_string();
     Ok(quorate_config::decode(&name, &bytes).and_then(|text| quorate_config::parse(&name, text)))
@@ -79,13 +72,9 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
         || std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it is larger than 16 MiB");
     let mut bytes = Vec::new();
     let length = if file == Path::new("-") {
-        std::io::stdin()
-            .take(FILE_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)?
+        std::io::stdin().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?
     } else {
-        std::fs::File::open(file)?
-            .take(FILE_BYTES_MAX + 1)
-            .read_to_end(&mut bytes)?
+        std::fs::File::open(file)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?
     };
     if length as u64 > FILE_BYTES_MAX {
         return Err(too_large());

@@ -30,15 +30,9 @@ pub(super) fn run(
                 let path = |path: Option<std::path::PathBuf>| {
                     path.map_or_else(|| "-".to_owned(), |path| path.display().to_string())
                 };
-                console
-                    .out
-                    .line(&format!("address     {}", settings.address))?;
-                console
-                    .out
-                    .line(&format!("token_file  {}", path(settings.token_file)))?;
-                console
-                    .out
-                    .line(&format!("ca_file     {}", path(settings.ca_file)))?;
+                console.out.line(&format!("address     {}", settings.address))?;
+                console.out.line(&format!("token_file  {}", path(settings.token_file)))?;
+                console.out.line(&format!("ca_file     {}", path(settings.ca_file)))?;
             }
         }
         Context::Save { name } => {
@@ -71,18 +65,10 @@ fn list(contexts: &Contexts, global: &Global, console: &mut Console) -> Result<(
     let current = global.context.clone().or_else(|| contexts.selected());
     let names = contexts.names();
     if global.output.is_json() {
-        return print_json(
-            &json!({ "contexts": names, "current": current }),
-            global,
-            console,
-        );
+        return print_json(&json!({ "contexts": names, "current": current }), global, console);
     }
     for name in &names {
-        let mark = if current.as_ref() == Some(name) {
-            '*'
-        } else {
-            ' '
-        };
+        let mark = if current.as_ref() == Some(name) { '*' } else { ' ' };
         console.out.line(&format!("{mark} {name}"))?;
     }
     if names.is_empty() {

@@ -28,10 +28,7 @@ pub(super) async fn run(
         return Ok(Exit::Ok);
     }
     let newer = |error: &dyn std::error::Error| {
-        bad(
-            "this program cannot read the verdict; use the coordinator's release of it",
-            error,
-        )
+        bad("this program cannot read the verdict; use the coordinator's release of it", error)
     };
     let id: CheckId = bare(&check.name).parse().map_err(|error| newer(&error))?;
     let verdict =

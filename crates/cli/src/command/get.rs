@@ -41,22 +41,11 @@ pub(super) async fn run(
             } else {
                 console.out.text(&look.check(&check))?;
             }
-            Ok(if *exit_code {
-                worst(std::slice::from_ref(&check))
-            } else {
-                Exit::Ok
-            })
+            Ok(if *exit_code { worst(std::slice::from_ref(&check)) } else { Exit::Ok })
         }
         Get::Agents => {
             let agents = agents(&connection).await?;
-            print_list(
-                "agents",
-                &agents,
-                shape::agent,
-                || look.agents(&agents),
-                global,
-                console,
-            )?;
+            print_list("agents", &agents, shape::agent, || look.agents(&agents), global, console)?;
             Ok(Exit::Ok)
         }
         Get::Regions => {
@@ -68,14 +57,7 @@ pub(super) async fn run(
         Get::Incidents { check, open, limit } => {
             let incidents = incidents(&connection, check.as_deref(), *open, *limit).await?;
             let table = || look.incidents(&incidents);
-            print_list(
-                "incidents",
-                &incidents,
-                shape::incident,
-                table,
-                global,
-                console,
-            )?;
+            print_list("incidents", &incidents, shape::incident, table, global, console)?;
             Ok(Exit::Ok)
         }
     }
@@ -83,27 +65,18 @@ pub(super) async fn run(
 
 /// How tables are drawn for these options.
 pub(super) fn look(global: &Global, console: &Console) -> Look {
-    Look {
-        now: Clock::start().now(),
-        headers: !global.no_headers,
-        colour: console.out.colours(),
-    }
+    Look { now: Clock::start().now(), headers: !global.no_headers, colour: console.out.colours() }
 }
 
 /// One check with its ballot, asked for by its bare name or as `checks/…`.
 pub(super) async fn one_check(connection: &Connection, name: &str) -> Result<v1::Check, Failure> {
-    let request = v1::GetCheckRequest {
-        name: check_name(name),
-        view: v1::CheckView::Full.into(),
-    };
+    let request = v1::GetCheckRequest { name: check_name(name), view: v1::CheckView::Full.into() };
     match connection.checks().get_check(question(request)).await {
         Ok(answer) => Ok(answer.into_inner()),
         Err(status) => {
             let mut failure = connection.failure(&status);
             if failure.exit == Exit::NotFound {
-                failure
-                    .message
-                    .push_str("; `quorate get checks` lists those there are");
+                failure.message.push_str("; `quorate get checks` lists those there are");
             }
             Err(failure)
         }
@@ -112,11 +85,7 @@ pub(super) async fn one_check(connection: &Connection, name: &str) -> Result<v1:
 
 /// The full name of a check.
 pub(super) fn check_name(name: &str) -> String {
-    if name.starts_with("checks/") {
-        name.to_owned()
-    } else {
-        format!("checks/{name}")
-    }
+    if name.starts_with("checks/") { name.to_owned() } else { format!("checks/{name}") }
 }
 
 /// The wire form of a state.
@@ -132,12 +101,9 @@ pub(super) fn wire_state(state: StateArg) -> v1::State {
 
 fn worst(checks: &[v1::Check]) -> Exit {
     let any = |state: v1::State| {
-        checks.iter().any(|check| {
-            check
-                .verdict
-                .as_ref()
-                .is_some_and(|verdict| verdict.state() == state)
-        })
+        checks
+            .iter()
+            .any(|check| check.verdict.as_ref().is_some_and(|verdict| verdict.state() == state))
     };
     if any(v1::State::Down) {
         Exit::Bad
@@ -191,9 +157,7 @@ async fn checks(
             state: state.unwrap_or_default().into(),
         };
         let answer = connection.checks().list_checks(question(request)).await;
-        let page = answer
-            .map_err(|status| connection.failure(&status))?
-            .into_inner();
+        let page = answer.map_err(|status| connection.failure(&status))?.into_inner();
         all.extend(page.checks);
         page_token = page.next_page_token;
         if page_token.is_empty() {
@@ -205,14 +169,9 @@ async fn checks(
 async fn agents(connection: &Connection) -> Result<Vec<v1::Agent>, Failure> {
     let (mut all, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ListAgentsRequest {
-            page_size: PAGE,
-            page_token,
-        };
+        let request = v1::ListAgentsRequest { page_size: PAGE, page_token };
         let answer = connection.fleet().list_agents(question(request)).await;
-        let page = answer
-            .map_err(|status| connection.failure(&status))?
-            .into_inner();
+        let page = answer.map_err(|status| connection.failure(&status))?.into_inner();
         all.extend(page.agents);
         page_token = page.next_page_token;
         if page_token.is_empty() {
@@ -224,14 +183,9 @@ async fn agents(connection: &Connection) -> Result<Vec<v1::Agent>, Failure> {
 async fn regions(connection: &Connection) -> Result<Vec<v1::Region>, Failure> {
     let (mut all, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ListRegionsRequest {
-            page_size: PAGE,
-            page_token,
-        };
+        let request = v1::ListRegionsRequest { page_size: PAGE, page_token };
         let answer = connection.fleet().list_regions(question(request)).await;
-        let page = answer
-            .map_err(|status| connection.failure(&status))?
-            .into_inner();
+        let page = answer.map_err(|status| connection.failure(&status))?.into_inner();
         all.extend(page.regions);
         page_token = page.next_page_token;
         if page_token.is_empty() {
@@ -255,13 +209,8 @@ async fn incidents(
             check: check.map(check_name).unwrap_or_default(),
             open_only,
         };
-        let answer = connection
-            .incidents()
-            .list_incidents(question(request))
-            .await;
-        let page = answer
-            .map_err(|status| connection.failure(&status))?
-            .into_inner();
+        let answer = connection.incidents().list_incidents(question(request)).await;
+        let page = answer.map_err(|status| connection.failure(&status))?.into_inner();
         all.extend(page.incidents);
         page_token = page.next_page_token;
         if page_token.is_empty() || all.len() >= limit {

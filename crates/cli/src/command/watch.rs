@@ -40,11 +40,7 @@ pub(super) async fn run(
             format!(
                 "the time of {} is up{}",
                 quorate_model::HumanDuration(limit),
-                if watch.until.is_some() {
-                    " and the state was not reached"
-                } else {
-                    ""
-                }
+                if watch.until.is_some() { " and the state was not reached" } else { "" }
             ),
         )),
     }
@@ -66,10 +62,7 @@ async fn follow(
         };
         // Before the first snapshot an error is an answer; after it, the coordinator may come back.
         let lagged = status.code() == Code::ResourceExhausted;
-        let gone = matches!(
-            status.code(),
-            Code::Unavailable | Code::Unknown | Code::Cancelled
-        );
+        let gone = matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled);
         if !seen.synced || !(lagged || gone || status.code() == Code::Ok) {
             return Err(connection.failure(&status));
         }
@@ -118,10 +111,7 @@ async fn stream(
             Ok(event) => event,
             Err(status) => return Ok(End::Broken(status)),
         };
-        let at = event
-            .event_time
-            .as_ref()
-            .map_or_else(|| Clock::start().now(), time::instant);
+        let at = event.event_time.as_ref().map_or_else(|| Clock::start().now(), time::instant);
         match event.event {
             Some(Event::Snapshot(check) | Event::Change(check)) => {
                 let verdict = check.verdict.clone().unwrap_or_default();
@@ -135,9 +125,7 @@ async fn stream(
                         });
                         console.out.line(&line.to_string())?;
                     } else {
-                        console
-                            .out
-                            .line(&table::change(&check, at, console.out.colours()))?;
+                        console.out.line(&table::change(&check, at, console.out.colours()))?;
                     }
                 }
             }

@@ -17,18 +17,12 @@ fn time(wire: Option<&prost_types::Timestamp>) -> Value {
 
 fn millis(wire: Option<&prost_types::Duration>) -> Value {
     wire.map_or(Value::Null, |wire| {
-        u64::try_from(length(wire).as_millis())
-            .unwrap_or(u64::MAX)
-            .into()
+        u64::try_from(length(wire).as_millis()).unwrap_or(u64::MAX).into()
     })
 }
 
 fn text(text: &str) -> Value {
-    if text.is_empty() {
-        Value::Null
-    } else {
-        text.into()
-    }
+    if text.is_empty() { Value::Null } else { text.into() }
 }
 
 fn id(name: &str) -> Value {

@@ -6,10 +6,7 @@ use quorate_proto::v1;
 pub(super) const NOW: i64 = 1_790_000_000;
 
 fn at(seconds_ago: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp {
-        seconds: NOW - seconds_ago,
-        nanos: 250_000_000,
-    })
+    Some(prost_types::Timestamp { seconds: NOW - seconds_ago, nanos: 250_000_000 })
 }
 
 fn span(seconds: i64, nanos: i32) -> Option<prost_types::Duration> {
@@ -70,9 +67,7 @@ pub(super) fn checks() -> Vec<v1::Check> {
         interval: span(60, 0),
         timeout: span(0, 500_000_000),
         quorum: "majority".to_owned(),
-        regions: ["fra", "iad", "syd", "gru"]
-            .map(|it| format!("regions/{it}"))
-            .to_vec(),
+        regions: ["fra", "iad", "syd", "gru"].map(|it| format!("regions/{it}")).to_vec(),
         labels: [("team".to_owned(), "web".to_owned())].into(),
         runbook: "https://wiki.example.com/shop".to_owned(),
         verdict: Some(verdict()),
@@ -121,9 +116,7 @@ pub(super) fn regions() -> Vec<v1::Region> {
     let labels = [("country", "DE"), ("provider", "hetzner")];
     vec![v1::Region {
         name: "regions/fra".to_owned(),
-        labels: labels
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
+        labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         state: "live".to_owned(),
         agent_count: 2,
         connected_agent_count: 1,

@@ -1,6 +1,5 @@
 //! Tables without borders, for people and for `awk`.
 
-use comfy_table::{ContentArrangement, Table, presets};
 use quorate_proto::v1;
 
 use super::time::{ago, instant, length, measured, rough};
@@ -20,22 +19,23 @@ pub(crate) struct Look {
 
 impl Look {
     fn draw(&self, headers: &[&str], rows: Vec<Vec<String>>) -> String {
-        let mut table = Table::new();
-        table
-            .load_style(presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Disabled)
-            .force_no_tty();
-        if self.headers {
-            table.set_header(headers.iter().copied());
-        }
-        for row in rows {
-            table.add_row(row);
-        }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        let mut text = table.trim_fmt();
-        if !text.is_empty() {
+        let header = headers.iter().map(|header| (*header).to_owned()).collect();
+        let lines: Vec<Vec<String>> =
+            self.headers.then_some(header).into_iter().chain(rows).collect();
+        let widths: Vec<usize> = (0..headers.len())
+            .map(|column| {
+                lines.iter().filter_map(|line| line.get(column)).map(|cell| width(cell)).max()
+            })
+            .map(Option::unwrap_or_default)
+            .collect();
+        let mut text = String::new();
+        for line in &lines {
+            let mut row = String::new();
+            for (cell, widest) in line.iter().zip(&widths) {
+                row.push_str(cell);
+                row.push_str(&" ".repeat(widest - width(cell) + 2));
+            }
+            text.push_str(row.trim_end());
             text.push('\n');
         }
         text
@@ -101,11 +101,8 @@ impl Look {
     /// Regions, one a line.
     pub(crate) fn regions(&self, regions: &[v1::Region]) -> String {
         let rows = regions.iter().map(|region| {
-            let labels: Vec<String> = region
-                .labels
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect();
+            let labels: Vec<String> =
+                region.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
             vec![
                 bare(&region.name),
                 self.state(&region.state),
@@ -121,10 +118,7 @@ impl Look {
         let rows = incidents.iter().map(|incident| {
             let open = incident.open_time.as_ref().map(instant).unwrap_or_default();
             let end = incident.resolve_time.as_ref().map_or(self.now, instant);
-            let detected = incident
-                .time_to_detect
-                .as_ref()
-                .map(|wire| measured(length(wire)));
+            let detected = incident.time_to_detect.as_ref().map(|wire| measured(length(wire)));
             let verdict = incident.verdict.clone().unwrap_or_default();
             vec![
                 bare(&incident.name),
@@ -137,16 +131,8 @@ impl Look {
                 dash(&verdict.cause),
             ]
         });
-        let headers = [
-            "NAME",
-            "CHECK",
-            "SEVERITY",
-            "STATE",
-            "OPENED",
-            "LASTED",
-            "DETECTED IN",
-            "CAUSE",
-        ];
+        let headers =
+            ["NAME", "CHECK", "SEVERITY", "STATE", "OPENED", "LASTED", "DETECTED IN", "CAUSE"];
         self.draw(&headers, rows.collect())
     }
 
@@ -154,11 +140,8 @@ impl Look {
     pub(crate) fn check(&self, check: &v1::Check) -> String {
         let verdict = check.verdict.clone().unwrap_or_default();
         let regions: Vec<String> = check.regions.iter().map(|name| bare(name)).collect();
-        let labels: Vec<String> = check
-            .labels
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
+        let labels: Vec<String> =
+            check.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let every = check.interval.as_ref().map(length).unwrap_or_default();
         let timeout = check.timeout.as_ref().map(length).unwrap_or_default();
         let mut rows = vec![
@@ -167,10 +150,7 @@ impl Look {
             ("Since", since(&verdict, self.now)),
             ("Cause", dash(&verdict.cause)),
             ("Summary", dash(&escaped(&verdict.summary))),
-            (
-                "Target",
-                format!("{} {}", check.kind, escaped(&check.target)),
-            ),
+            ("Target", format!("{} {}", check.kind, escaped(&check.target))),
             ("Every", quorate_model::HumanDuration(every).to_string()),
             ("Timeout", quorate_model::HumanDuration(timeout).to_string()),
             ("Quorum", check.quorum.clone()),
@@ -210,6 +190,13 @@ impl Look {
     }
 }
 
+/// Characters of a cell that take room: the colours, which are ours alone, do not.
+fn width(cell: &str) -> usize {
+    let coloured = cell.split('\u{1b}').skip(1);
+    let codes: usize = coloured.map(|part| part.find('m').map_or(0, |end| end + 2)).sum();
+    cell.chars().count().saturating_sub(codes)
+}
+
 /// One change of a verdict in a line.
 pub(crate) fn change(check: &v1::Check, at: Timestamp, colour: bool) -> String {
     let verdict = check.verdict.clone().unwrap_or_default();
@@ -219,13 +206,9 @@ pub(crate) fn change(check: &v1::Check, at: Timestamp, colour: bool) -> String {
         None => state,
     };
     let summary = escaped(&verdict.summary);
-    format!(
-        "{at}  {}  {painted}  {}  {summary}",
-        bare(&check.name),
-        failing(&verdict)
-    )
-    .trim_end()
-    .to_owned()
+    format!("{at}  {}  {painted}  {}  {summary}", bare(&check.name), failing(&verdict))
+        .trim_end()
+        .to_owned()
 }
 
 /// The word for a state on the wire.
@@ -268,10 +251,7 @@ fn state_and_flags(verdict: &v1::Verdict) -> String {
 }
 
 fn failing(verdict: &v1::Verdict) -> String {
-    format!(
-        "{}/{}",
-        verdict.failing_region_count, verdict.live_region_count
-    )
+    format!("{}/{}", verdict.failing_region_count, verdict.live_region_count)
 }
 
 fn since(verdict: &v1::Verdict, now: Timestamp) -> String {
@@ -282,11 +262,7 @@ fn since(verdict: &v1::Verdict, now: Timestamp) -> String {
 }
 
 fn outcome(vote: &v1::Vote) -> String {
-    match (
-        vote.outcome.as_str(),
-        vote.phase.as_str(),
-        vote.reason.as_str(),
-    ) {
+    match (vote.outcome.as_str(), vote.phase.as_str(), vote.reason.as_str()) {
         ("", _, _) => "-".to_owned(),
         (word, "", "") => word.to_owned(),
         (word, "", reason) => format!("{word} ({reason})"),
@@ -300,11 +276,7 @@ pub(crate) fn bare(name: &str) -> String {
 }
 
 fn dash(text: &str) -> String {
-    if text.is_empty() {
-        "-".to_owned()
-    } else {
-        text.to_owned()
-    }
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
 
 #[cfg(test)]

@@ -56,10 +56,7 @@ mod tests {
     #[test]
     fn spans_read_as_people_say_them() {
         let now = Timestamp::from_micros(1_000_000_000_000);
-        let at = |seconds: i64| prost_types::Timestamp {
-            seconds: 1_000_000 - seconds,
-            nanos: 0,
-        };
+        let at = |seconds: i64| prost_types::Timestamp { seconds: 1_000_000 - seconds, nanos: 0 };
         for (seconds, text) in [
             (0, "now"),
             (59, "59 s ago"),

@@ -29,33 +29,17 @@ pub(crate) fn draw(target: &str, observation: &Observation, colour: bool) -> Str
     } else {
         lines.extend(evidence.hops.iter().map(hop_line));
         lines.push(String::new());
-        bars(
-            &mut lines,
-            &observation.phases,
-            &mut start,
-            observation.total,
-        );
+        bars(&mut lines, &observation.phases, &mut start, observation.total);
     }
-    lines.push(format!(
-        "  {:<9} {:>8}",
-        "total",
-        measured(observation.total)
-    ));
+    lines.push(format!("  {:<9} {:>8}", "total", measured(observation.total)));
     lines.push(String::new());
     facts(&mut lines, observation);
     lines.push(verdict_line(observation, colour));
-    lines
-        .iter()
-        .fold(String::new(), |text, line| text + line.trim_end() + "\n")
+    lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
 fn hop_line(hop: &HttpHop) -> String {
-    let mut line = format!(
-        "{} {} -> {}",
-        escaped(&hop.method),
-        escaped(&hop.url),
-        hop.status
-    );
+    let mut line = format!("{} {} -> {}", escaped(&hop.method), escaped(&hop.url), hop.status);
     if let Some(address) = hop.address {
         line += format!(" from {address}").as_str();
     }
@@ -67,16 +51,9 @@ fn hop_line(hop: &HttpHop) -> String {
 
 fn bars(lines: &mut Vec<String>, phases: &[PhaseTiming], start: &mut Duration, total: Duration) {
     for timing in phases {
-        let (from, to) = (
-            column(*start, total),
-            column(*start + timing.elapsed, total),
-        );
+        let (from, to) = (column(*start, total), column(*start + timing.elapsed, total));
         let bar = format!("{}{}", " ".repeat(from), "█".repeat((to - from).max(1)));
-        lines.push(format!(
-            "  {:<9} {:>8}  {bar}",
-            timing.phase,
-            measured(timing.elapsed)
-        ));
+        lines.push(format!("  {:<9} {:>8}  {bar}", timing.phase, measured(timing.elapsed)));
         *start += timing.elapsed;
     }
 }
@@ -94,22 +71,11 @@ fn facts(lines: &mut Vec<String>, observation: &Observation) {
             lines.push(format!("{name:<12}{value}"));
         }
     };
-    fact(
-        "address",
-        evidence.address.map(|address| address.to_string()),
-    );
+    fact("address", evidence.address.map(|address| address.to_string()));
     fact("protocol", evidence.protocol.as_deref().map(escaped));
     fact("status", evidence.status.map(|status| status.to_string()));
-    fact(
-        "body",
-        evidence.body_bytes.map(|bytes| format!("{bytes} bytes")),
-    );
-    fact(
-        "certificate",
-        evidence
-            .cert_not_after
-            .map(|at| format!("valid until {at}")),
-    );
+    fact("body", evidence.body_bytes.map(|bytes| format!("{bytes} bytes")));
+    fact("certificate", evidence.cert_not_after.map(|at| format!("valid until {at}")));
     fact("edge", evidence.pop_hint.as_deref().map(escaped));
     fact("retry after", evidence.retry_after.map(measured));
 }

@@ -26,9 +26,7 @@ async fn ask(proxy: SocketAddr, target: SocketAddr) -> io::Result<(TcpStream, u8
     stream.write_all(&[5, 1, 0]).await?;
     let greeting: [u8; 2] = read(&mut stream).await?;
     assert_eq!(greeting, [5, 0]);
-    let SocketAddr::V4(target) = target else {
-        panic!("loopback of version 4")
-    };
+    let SocketAddr::V4(target) = target else { panic!("loopback of version 4") };
     stream.write_all(&[5, 1, 0, 1]).await?;
     stream.write_all(&target.ip().octets()).await?;
     stream.write_all(&target.port().to_be_bytes()).await?;
@@ -42,9 +40,7 @@ async fn is_silent(attempt: impl Future<Output = io::Result<(TcpStream, u8)>>) -
 
 async fn says_ping(stream: &mut TcpStream) -> bool {
     stream.write_all(b"ping").await.unwrap();
-    let answer = tokio::time::timeout(PATIENCE, read::<4>(stream))
-        .await
-        .unwrap();
+    let answer = tokio::time::timeout(PATIENCE, read::<4>(stream)).await.unwrap();
     answer.is_ok_and(|bytes| &bytes == b"ping")
 }
 
@@ -110,8 +106,5 @@ async fn refuses_what_it_does_not_do() {
     // BIND instead of CONNECT.
     stream.write_all(&[5, 1, 0, 5, 2, 0, 1]).await.unwrap();
     assert_eq!(read::<2>(&mut stream).await.unwrap(), [5, 0]);
-    assert_eq!(
-        read::<10>(&mut stream).await.unwrap()[1],
-        COMMAND_NOT_SUPPORTED
-    );
+    assert_eq!(read::<10>(&mut stream).await.unwrap()[1], COMMAND_NOT_SUPPORTED);
 }

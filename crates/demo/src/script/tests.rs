@@ -50,19 +50,18 @@ fn isolated(region: &str, resolved: bool) -> What {
 
 fn broken(judge: &Judge, board: &Board) -> Vec<String> {
     let promises = judge.promises(board).into_iter();
-    promises
-        .filter(|promise| promise.broken.is_some())
-        .map(|promise| promise.name)
-        .collect()
+    promises.filter(|promise| promise.broken.is_some()).map(|promise| promise.name).collect()
 }
 
 #[test]
 fn a_quiet_scene_lasts_its_whole_time() {
     let mut judge = Judge::new(scene(Fault::Cut), START);
     judge.hear(&isolated(ISLAND, false));
-    assert_eq!(judge.progress(START + secs(10), &well()), Progress::Going);
-    assert_eq!(judge.next_look(START + secs(10)), START + secs(11));
-    assert_eq!(judge.progress(START + secs(11), &well()), Progress::Kept);
+    let quiet = START + scene(Fault::Cut).quiet;
+    let before = quiet.before(secs(1));
+    assert_eq!(judge.progress(before, &well()), Progress::Going);
+    assert_eq!(judge.next_look(before), quiet);
+    assert_eq!(judge.progress(quiet, &well()), Progress::Kept);
 }
 
 #[test]
@@ -78,23 +77,20 @@ fn a_page_during_a_cut_breaks_the_promise_at_once() {
 fn a_notice_about_another_region_does_not_count() {
     let mut judge = Judge::new(scene(Fault::Cut), START);
     judge.hear(&isolated("fra", false));
-    assert_eq!(judge.progress(START + secs(29), &well()), Progress::Going);
-    assert_eq!(judge.progress(START + secs(30), &well()), Progress::Broken);
-    assert_eq!(
-        broken(&judge, &well()),
-        ["the operators hear that syd is cut off"]
-    );
+    assert_eq!(judge.progress(START + secs(39), &well()), Progress::Going);
+    assert_eq!(judge.progress(START + secs(40), &well()), Progress::Broken);
+    assert_eq!(broken(&judge, &well()), ["the operators hear that syd is cut off"]);
 }
 
 #[test]
 fn an_outage_needs_its_verdict_and_exactly_one_page() {
     let mut judge = Judge::new(scene(Fault::Outage), START);
     judge.hear(&verdict("shop", "down"));
-    assert_eq!(judge.progress(START + secs(9), &well()), Progress::Going);
+    assert_eq!(judge.progress(START + secs(14), &well()), Progress::Going);
     judge.hear(&What::Page(message("shop")));
-    assert_eq!(judge.progress(START + secs(9), &well()), Progress::Kept);
+    assert_eq!(judge.progress(START + secs(14), &well()), Progress::Kept);
     judge.hear(&What::Page(message("shop")));
-    assert_eq!(judge.progress(START + secs(9), &well()), Progress::Broken);
+    assert_eq!(judge.progress(START + secs(14), &well()), Progress::Broken);
     let mut other = Judge::new(scene(Fault::Outage), START);
     other.hear(&What::Page(message("mail")));
     assert_eq!(other.progress(START + secs(1), &well()), Progress::Broken);
@@ -106,7 +102,7 @@ fn a_broken_path_must_not_be_judged_down() {
     judge.hear(&verdict("shop", "partial"));
     judge.hear(&What::Notice(message("shop")));
     judge.hear(&verdict("api", "down"));
-    assert_eq!(judge.progress(START + secs(11), &well()), Progress::Broken);
+    assert_eq!(judge.progress(START + secs(15), &well()), Progress::Broken);
     assert_eq!(broken(&judge, &well()), ["no check is judged down"]);
 }
 
@@ -123,11 +119,7 @@ fn a_repair_is_done_when_all_is_well_again() {
 
 #[test]
 fn the_script_ends_repaired_and_has_its_steps_in_order() {
-    let opened: Vec<u32> = SCENES
-        .iter()
-        .filter_map(|scene| scene.opens)
-        .map(|it| it.0)
-        .collect();
+    let opened: Vec<u32> = SCENES.iter().filter_map(|scene| scene.opens).map(|it| it.0).collect();
     assert_eq!(opened, (1..=STEPS).collect::<Vec<_>>());
     assert_eq!(SCENES.last().unwrap().fault, Fault::Repair);
     for scene in SCENES {

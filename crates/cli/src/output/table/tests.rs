@@ -4,11 +4,7 @@ use super::super::sample;
 use super::*;
 
 fn look() -> Look {
-    Look {
-        now: Timestamp::from_micros(sample::NOW * 1_000_000),
-        headers: true,
-        colour: false,
-    }
+    Look { now: Timestamp::from_micros(sample::NOW * 1_000_000), headers: true, colour: false }
 }
 
 #[test]
@@ -20,10 +16,7 @@ fn checks() {
 fn one_check() {
     let check = sample::checks().pop().unwrap();
     let text = look().check(&check);
-    assert!(
-        !text.contains('\u{1b}'),
-        "nothing from a target acts on the terminal"
-    );
+    assert!(!text.contains('\u{1b}'), "nothing from a target acts on the terminal");
     assert_snapshot!(text);
 }
 
@@ -44,21 +37,14 @@ fn incidents() {
 
 #[test]
 fn without_headers_there_are_only_data() {
-    let plain = Look {
-        headers: false,
-        ..look()
-    };
+    let plain = Look { headers: false, ..look() };
     assert_eq!(plain.regions(&sample::regions()).lines().count(), 1);
     assert_eq!(plain.regions(&[]), "");
 }
 
 #[test]
 fn colours_do_not_move_columns() {
-    let coloured = Look {
-        colour: true,
-        ..look()
-    }
-    .checks(&sample::checks());
+    let coloured = Look { colour: true, ..look() }.checks(&sample::checks());
     assert!(coloured.contains("\u{1b}[31m"));
     let mut plain = coloured.clone();
     for code in ["\u{1b}[31m", "\u{1b}[2m", "\u{1b}[0m"] {

@@ -4,10 +4,7 @@ use quorate_model::{Evidence, Phase, Reason, Timestamp};
 use super::*;
 
 fn timing(phase: Phase, micros: u64) -> PhaseTiming {
-    PhaseTiming {
-        phase,
-        elapsed: Duration::from_micros(micros),
-    }
+    PhaseTiming { phase, elapsed: Duration::from_micros(micros) }
 }
 
 fn hop(url: &str, status: u16, location: Option<&str>) -> HttpHop {
@@ -29,10 +26,7 @@ fn hop(url: &str, status: u16, location: Option<&str>) -> HttpHop {
 }
 
 fn seen(outcome: Outcome, hops: Vec<HttpHop>, message: &str) -> Observation {
-    let phases = hops
-        .first()
-        .map(|hop| hop.phases.clone())
-        .unwrap_or_default();
+    let phases = hops.first().map(|hop| hop.phases.clone()).unwrap_or_default();
     Observation {
         outcome,
         total: Duration::from_micros(185_490 * u64::try_from(hops.len().max(1)).unwrap()),
@@ -54,27 +48,16 @@ fn seen(outcome: Outcome, hops: Vec<HttpHop>, message: &str) -> Observation {
 #[test]
 fn one_answer() {
     let hops = vec![hop("https://shop.example.com/", 200, None)];
-    assert_snapshot!(draw(
-        "http https://shop.example.com/",
-        &seen(Outcome::Ok, hops, ""),
-        false
-    ));
+    assert_snapshot!(draw("http https://shop.example.com/", &seen(Outcome::Ok, hops, ""), false));
 }
 
 #[test]
 fn a_redirect_that_fails() {
     let hops = vec![
-        hop(
-            "http://shop.example.com/",
-            301,
-            Some("https://shop.example.com/"),
-        ),
+        hop("http://shop.example.com/", 301, Some("https://shop.example.com/")),
         hop("https://shop.example.com/", 503, None),
     ];
-    let outcome = Outcome::Fail {
-        phase: Phase::Assert,
-        reason: Reason::Status,
-    };
+    let outcome = Outcome::Fail { phase: Phase::Assert, reason: Reason::Status };
     let seen = seen(outcome, hops, "status 503, expected 200\u{1b}[2J");
     let text = draw("http http://shop.example.com/", &seen, false);
     assert!(!text.contains('\u{1b}'));
@@ -83,10 +66,7 @@ fn a_redirect_that_fails() {
 
 #[test]
 fn nothing_at_all() {
-    let outcome = Outcome::Fail {
-        phase: Phase::Connect,
-        reason: Reason::Refused,
-    };
+    let outcome = Outcome::Fail { phase: Phase::Connect, reason: Reason::Refused };
     let observation = Observation {
         outcome,
         total: Duration::ZERO,
