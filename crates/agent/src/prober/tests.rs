@@ -128,8 +128,15 @@ impl Bench {
             if let Some(message) = self.outbox.next_message(1, self.clock.uptime()) {
                 return message;
             }
-            self.outbox.changed().await;
+            self.change().await;
         }
+    }
+
+    /// Something new in the outbox, within an hour of paused time.
+    async fn change(&self) {
+        let hour = Duration::from_secs(3_600);
+        let changed = tokio::time::timeout(hour, self.outbox.changed());
+        changed.await.expect("something comes");
     }
 
     async fn refusal(&self) -> String {
@@ -147,7 +154,7 @@ impl Bench {
     /// The results, once there are so many.
     async fn wait_for(&self, count: usize) -> Vec<wire::Result> {
         while self.results().len() < count {
-            self.outbox.changed().await;
+            self.change().await;
         }
         self.results()
     }
