@@ -31,7 +31,7 @@ fn edges_of_cargo() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))
         .no_deps()
-        .other_options(["--offline".to_owned()])
+        .other_options(["--locked".to_owned()])
         .exec()
         .expect("cargo metadata runs");
     metadata
@@ -83,7 +83,7 @@ fn the_architecture_page_shows_the_same_table() {
 fn the_core_stays_pure_and_agents_never_judge() {
     let metadata = MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))
-        .other_options(["--offline".to_owned()])
+        .other_options(["--locked".to_owned()])
         .exec()
         .expect("cargo metadata runs");
     let resolve = metadata.resolve.as_ref().expect("a resolved graph");

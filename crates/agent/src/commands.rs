@@ -53,11 +53,8 @@ pub(crate) async fn run(config: Option<&Path>, state: Option<PathBuf>) -> anyhow
     telemetry::install(file.log_format, &file.log_filter);
     let state = state.unwrap_or(file.state);
     let joined = Joined::load(&state)?;
-    let coordinators = if file.coordinators.is_empty() {
-        joined.coordinators
-    } else {
-        file.coordinators
-    };
+    let coordinators =
+        if file.coordinators.is_empty() { joined.coordinators } else { file.coordinators };
     let environment = Environment::new(file.egress, file.policy)?;
     let mut options = Options::new(joined.identity, coordinators, environment, Clock::start());
     options.state = Some(state);

@@ -89,9 +89,7 @@ impl Config {
     /// The revisions of all checks.
     pub(crate) fn revisions(&self) -> BTreeMap<String, u64> {
         let checks = self.checks.iter();
-        checks
-            .map(|(check, loaded)| (check.to_string(), loaded.spec.revision.0))
-            .collect()
+        checks.map(|(check, loaded)| (check.to_string(), loaded.spec.revision.0)).collect()
     }
 
     /// Applies an update in one step: first what goes, then what comes.
@@ -108,12 +106,7 @@ impl Config {
         let gone = |check: &CheckId| {
             removals.contains(check.as_str()) || full && !staying.contains(check.as_str())
         };
-        applied.removed = self
-            .checks
-            .keys()
-            .filter(|check| gone(check))
-            .cloned()
-            .collect();
+        applied.removed = self.checks.keys().filter(|check| gone(check)).cloned().collect();
         for check in &applied.removed {
             self.remove(check);
         }
@@ -150,8 +143,7 @@ impl Config {
         let check = spec.check.clone();
         self.remove(&check);
         self.load += millionths(&spec);
-        self.checks
-            .insert(check.clone(), Arc::new(Loaded { spec, probe }));
+        self.checks.insert(check.clone(), Arc::new(Loaded { spec, probe }));
         Ok(check)
     }
 
@@ -192,10 +184,7 @@ fn millionths(spec: &ProbeSpec) -> u64 {
 }
 
 fn load(spec: &ProbeSpec, gate: &Gate) -> Result<Box<dyn Probe>, (Refusal, String)> {
-    let kind = gate
-        .kinds
-        .iter()
-        .find(|kind| kind.name() == spec.kind.as_str());
+    let kind = gate.kinds.iter().find(|kind| kind.name() == spec.kind.as_str());
     let Some(kind) = kind else {
         let message = format!(
             "this agent does not know the check kind {:?}: upgrade it, or leave its region out",
@@ -209,10 +198,7 @@ fn load(spec: &ProbeSpec, gate: &Gate) -> Result<Box<dyn Probe>, (Refusal, Strin
     }
     let probe = kind.parse(&spec.options).map_err(|problems| {
         let shown = problems.iter().take(PROBLEMS_MAX).map(ToString::to_string);
-        (
-            Refusal::OptionsInvalid,
-            shown.collect::<Vec<_>>().join("; "),
-        )
+        (Refusal::OptionsInvalid, shown.collect::<Vec<_>>().join("; "))
     })?;
     if let Some(reason) = probe.refused_by(gate.environment.policy()) {
         return Err((Refusal::PolicyDenied, reason));

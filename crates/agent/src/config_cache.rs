@@ -40,11 +40,7 @@ pub(crate) struct CachedCheck {
 impl Cached {
     /// A configuration to keep.
     pub(crate) fn new(settings: AgentSettings, checks: Vec<CachedCheck>) -> Self {
-        Self {
-            version: VERSION,
-            settings,
-            checks,
-        }
+        Self { version: VERSION, settings, checks }
     }
 }
 
@@ -57,9 +53,7 @@ pub(crate) struct ConfigCache {
 impl ConfigCache {
     /// In this state folder.
     pub(crate) fn new(folder: &Path) -> Self {
-        Self {
-            folder: folder.to_owned(),
-        }
+        Self { folder: folder.to_owned() }
     }
 
     /// What was kept last. Nothing if nothing was, or, with a warning, if it cannot be read.

@@ -61,13 +61,8 @@ pub(crate) async fn dial(address: &str, tls: &Arc<ClientConfig>) -> Result<Chann
     let connecting = endpoint.connect_with_connector(connector);
     match tokio::time::timeout(CONNECT, connecting).await {
         Ok(Ok(channel)) => Ok(channel),
-        Ok(Err(source)) => Err(DialError::Failed {
-            address: address.to_owned(),
-            source,
-        }),
-        Err(_) => Err(DialError::TimedOut {
-            address: address.to_owned(),
-        }),
+        Ok(Err(source)) => Err(DialError::Failed { address: address.to_owned(), source }),
+        Err(_) => Err(DialError::TimedOut { address: address.to_owned() }),
     }
 }
 
@@ -112,9 +107,6 @@ mod tests {
         drop(closed);
         let tls = Arc::new(crate::tls::pinned([0; 32]).unwrap());
         let text = dial(&address, &tls).await.unwrap_err().to_string();
-        assert!(
-            text.contains(&address) && text.contains("refused"),
-            "{text}"
-        );
+        assert!(text.contains(&address) && text.contains("refused"), "{text}");
     }
 }

@@ -87,16 +87,11 @@ impl AgentFile {
         match read() {
             Ok(Some(text)) => Self::parse(&place.display().to_string(), &text)
                 .map_err(|problems| FileError::Wrong { problems }),
-            Ok(None) => Err(FileError::TooLong {
-                path: place.to_owned(),
-            }),
+            Ok(None) => Err(FileError::TooLong { path: place.to_owned() }),
             Err(error) if path.is_none() && error.kind() == io::ErrorKind::NotFound => {
                 Ok(Raw::default().resolve())
             }
-            Err(source) => Err(FileError::Read {
-                path: place.to_owned(),
-                source,
-            }),
+            Err(source) => Err(FileError::Read { path: place.to_owned(), source }),
         }
     }
 
@@ -153,11 +148,7 @@ impl Default for RawPolicy {
             allow: Vec::new(),
             deny: Vec::new(),
             allow_metadata: policy.allow_metadata,
-            methods: policy
-                .methods
-                .into_iter()
-                .map(|method| Written(Method(method)))
-                .collect(),
+            methods: policy.methods.into_iter().map(|method| Written(Method(method))).collect(),
             ports_denied: policy.denied_ports,
             rate: Written(PerSecond(limits.rate)),
             rate_per_address: Written(PerSecond(limits.rate_per_address)),
@@ -175,10 +166,7 @@ struct RawLog {
 
 impl Default for RawLog {
     fn default() -> Self {
-        Self {
-            format: RawFormat::Text,
-            filter: "info".to_owned(),
-        }
+        Self { format: RawFormat::Text, filter: "info".to_owned() }
     }
 }
 
@@ -223,10 +211,8 @@ impl FromStr for HostPort {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.rsplit_once(':');
         let good = parts.is_some_and(|(host, port)| {
-            let host = host
-                .strip_prefix('[')
-                .and_then(|host| host.strip_suffix(']'))
-                .unwrap_or(host);
+            let host =
+                host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
             !host.is_empty()
                 && !host.contains(['/', ' '])
                 && port.parse::<u16>().is_ok_and(|port| port > 0)
@@ -288,8 +274,7 @@ impl FromStr for PerSecond {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let rate = text.parse().ok().filter(|rate| (1..=10_000).contains(rate));
-        rate.map(Self)
-            .ok_or_else(|| format!("{text:?} is not a rate: 1 to 10000 probes a second"))
+        rate.map(Self).ok_or_else(|| format!("{text:?} is not a rate: 1 to 10000 probes a second"))
     }
 }
 
@@ -301,10 +286,7 @@ impl FromStr for Places {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let places = text
-            .parse()
-            .ok()
-            .filter(|places| (2..=4_096).contains(places));
+        let places = text.parse().ok().filter(|places| (2..=4_096).contains(places));
         places
             .map(Self)
             .ok_or_else(|| format!("{text:?} is not a number of probes at once: 2 to 4096"))
@@ -322,22 +304,14 @@ impl Raw {
             ..Limits::default()
         };
         AgentFile {
-            coordinators: self
-                .coordinators
-                .into_iter()
-                .map(|address| address.0.0)
-                .collect(),
+            coordinators: self.coordinators.into_iter().map(|address| address.0.0).collect(),
             state: self.state,
             egress: self.egress.0.0,
             policy: Policy {
                 allow: policy.allow.into_iter().map(|network| network.0).collect(),
                 deny: policy.deny.into_iter().map(|network| network.0).collect(),
                 allow_metadata: policy.allow_metadata,
-                methods: policy
-                    .methods
-                    .into_iter()
-                    .map(|method| method.0.0)
-                    .collect(),
+                methods: policy.methods.into_iter().map(|method| method.0.0).collect(),
                 denied_ports: policy.ports_denied,
             },
             limits,
@@ -383,10 +357,7 @@ log: { format: json, filter: debug }
 ";
         let file = AgentFile::parse("agent.yaml", text).unwrap();
         assert_eq!(file.coordinators.len(), 2);
-        assert_eq!(
-            file.egress,
-            Egress::Socks5("192.0.2.1:1080".parse().unwrap())
-        );
+        assert_eq!(file.egress, Egress::Socks5("192.0.2.1:1080".parse().unwrap()));
         assert!(file.policy.judge("10.2.3.4".parse().unwrap()).is_ok());
         assert!(file.policy.judge("10.1.3.4".parse().unwrap()).is_err());
         assert!(file.policy.judge_method("POST").is_err());
@@ -394,10 +365,7 @@ log: { format: json, filter: debug }
         let limits = &file.limits;
         assert_eq!((limits.rate, limits.rate_per_address), (50, 2));
         assert_eq!((limits.in_flight, limits.reserved), (8, 2));
-        assert_eq!(
-            (file.log_format, file.log_filter.as_str()),
-            (Format::Json, "debug")
-        );
+        assert_eq!((file.log_format, file.log_filter.as_str()), (Format::Json, "debug"));
     }
 
     #[test]
@@ -414,11 +382,7 @@ policy:
         let problems = AgentFile::parse("agent.yaml", text).unwrap_err();
         let lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
         assert_eq!(lines, [1, 2, 3, 5, 6, 7, 8], "{}", listed(&problems));
-        assert!(
-            problems[0].to_string().starts_with("agent.yaml:1:1: "),
-            "{}",
-            problems[0]
-        );
+        assert!(problems[0].to_string().starts_with("agent.yaml:1:1: "), "{}", problems[0]);
     }
 
     #[test]
@@ -427,9 +391,6 @@ policy:
         let path = base.path().join("agent.yaml");
         assert!(AgentFile::load(Some(&path)).is_err());
         fs::write(&path, "state: /srv/agent\n").unwrap();
-        assert_eq!(
-            AgentFile::load(Some(&path)).unwrap().state,
-            Path::new("/srv/agent")
-        );
+        assert_eq!(AgentFile::load(Some(&path)).unwrap().state, Path::new("/srv/agent"));
     }
 }

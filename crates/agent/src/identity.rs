@@ -95,17 +95,12 @@ impl Joined {
     pub fn load(folder: &Path) -> Result<Self, IdentityError> {
         let names = folder.join(NAMES);
         if !names.exists() {
-            return Err(IdentityError::NotJoined {
-                folder: folder.to_owned(),
-            });
+            return Err(IdentityError::NotJoined { folder: folder.to_owned() });
         }
         refuse_open(folder)?;
         refuse_open(&folder.join(KEY))?;
-        let document: Names =
-            serde_json::from_str(&read(&names)?).map_err(|source| IdentityError::Damaged {
-                path: names,
-                source,
-            })?;
+        let document: Names = serde_json::from_str(&read(&names)?)
+            .map_err(|source| IdentityError::Damaged { path: names, source })?;
         Ok(Self {
             identity: Identity {
                 agent: document.agent,
@@ -134,13 +129,8 @@ impl Joined {
 
     /// Keeps it in a folder, made if need be: mode 0700, its files 0600.
     pub fn save(&self, folder: &Path) -> Result<(), IdentityError> {
-        let failed = |path: PathBuf| {
-            move |source| IdentityError::File {
-                what: "write",
-                path,
-                source,
-            }
-        };
+        let failed =
+            |path: PathBuf| move |source| IdentityError::File { what: "write", path, source };
         files::make_folder(folder).map_err(failed(folder.to_owned()))?;
         refuse_open(folder)?;
         let identity = &self.identity;
@@ -173,10 +163,7 @@ fn refuse_open(path: &Path) -> Result<(), IdentityError> {
     if bits == 0 {
         Ok(())
     } else {
-        Err(IdentityError::OpenToOthers {
-            path: path.to_owned(),
-            bits,
-        })
+        Err(IdentityError::OpenToOthers { path: path.to_owned(), bits })
     }
 }
 

@@ -87,25 +87,17 @@ pub async fn join(bundle: &str, state: Option<&Path>) -> Result<Joined, JoinErro
         Joined::probe_folder(folder).map_err(JoinError::Folder)?;
     }
     let key = KeyPair::generate().map_err(JoinError::Key)?;
-    let request = CertificateParams::default()
-        .serialize_request(&key)
-        .map_err(JoinError::Key)?;
-    let request = wire::JoinRequest {
-        token: bundle.token.clone(),
-        csr_der: request.der().to_vec(),
-    };
+    let request = CertificateParams::default().serialize_request(&key).map_err(JoinError::Key)?;
+    let request =
+        wire::JoinRequest { token: bundle.token.clone(), csr_der: request.der().to_vec() };
     let tls = Arc::new(tls::pinned(bundle.ca_pin)?);
     let answer = ask(&bundle.join, &tls, request).await?;
-    let joined = Joined {
-        identity: identity(answer, &key, bundle.ca_pin)?,
-        coordinators: bundle.agents,
-    };
+    let joined =
+        Joined { identity: identity(answer, &key, bundle.ca_pin)?, coordinators: bundle.agents };
     // Key and certificate belong together, or nothing is kept.
     tls::mutual(&joined.identity)?;
     if let Some(folder) = state {
-        joined
-            .save(folder)
-            .map_err(|source| JoinError::Keep { source })?;
+        joined.save(folder).map_err(|source| JoinError::Keep { source })?;
     }
     Ok(joined)
 }
@@ -116,9 +108,7 @@ async fn ask(
     tls: &Arc<ClientConfig>,
     request: wire::JoinRequest,
 ) -> Result<wire::JoinResponse, JoinError> {
-    let mut last = JoinError::Answer {
-        problem: "the bundle names no coordinator",
-    };
+    let mut last = JoinError::Answer { problem: "the bundle names no coordinator" };
     for address in addresses {
         let channel = match dial::dial(address, tls).await {
             Ok(channel) => channel,
@@ -133,15 +123,10 @@ async fn ask(
         match answer {
             Ok(Ok(answer)) => return Ok(answer.into_inner()),
             Ok(Err(status)) if is_final(&status) => {
-                return Err(JoinError::TokenRefused {
-                    message: shown(&status),
-                });
+                return Err(JoinError::TokenRefused { message: shown(&status) });
             }
             Ok(Err(status)) => {
-                last = JoinError::Failed {
-                    address: address.clone(),
-                    message: shown(&status),
-                };
+                last = JoinError::Failed { address: address.clone(), message: shown(&status) };
             }
             Err(_) => {
                 last = JoinError::Failed {
@@ -155,10 +140,7 @@ async fn ask(
 }
 
 fn is_final(status: &Status) -> bool {
-    matches!(
-        status.code(),
-        Code::Unauthenticated | Code::PermissionDenied
-    )
+    matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied)
 }
 
 fn shown(status: &Status) -> String {
@@ -176,19 +158,11 @@ fn identity(
     let authority = CertificateDer::from_pem_slice(answer.ca_pem.as_bytes())
         .map_err(|_| problem("the authority's certificate is not PEM"))?;
     if !tls::pin_of(&authority).is_ok_and(|found| found == pin) {
-        return Err(problem(
-            "it is from another authority than the bundle names",
-        ));
+        return Err(problem("it is from another authority than the bundle names"));
     }
     Ok(Identity {
-        agent: answer
-            .agent
-            .parse()
-            .map_err(|_| problem("the agent's name is not a valid name"))?,
-        region: answer
-            .region
-            .parse()
-            .map_err(|_| problem("the region is not a valid name"))?,
+        agent: answer.agent.parse().map_err(|_| problem("the agent's name is not a valid name"))?,
+        region: answer.region.parse().map_err(|_| problem("the region is not a valid name"))?,
         certificate_pem: answer.certificate_pem,
         key_pem: Secret::new(key.serialize_pem()),
         ca_pem: answer.ca_pem,

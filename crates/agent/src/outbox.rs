@@ -118,9 +118,7 @@ impl Outbox {
                 check: draft.check.to_string(),
                 revision: draft.revision.0,
                 phase: draft.phase.as_str().to_owned(),
-                age: Some(convert::duration_to_wire(
-                    now.saturating_sub(draft.started_at),
-                )),
+                age: Some(convert::duration_to_wire(now.saturating_sub(draft.started_at))),
                 health: convert::health_to_wire(draft.health),
             }));
         }

@@ -53,11 +53,7 @@ pub(crate) enum Wish {
     /// Its slot has come. It may start so much later, and is left out after that.
     Scheduled { patience: Duration },
     /// Somebody asked for it on a stream. It must start by then.
-    Asked {
-        session: u64,
-        round: RoundId,
-        start_by: Timestamp,
-    },
+    Asked { session: u64, round: RoundId, start_by: Timestamp },
 }
 
 /// What became of a job.
@@ -80,10 +76,7 @@ impl Shared {
         };
         let result = self.measure(&job).await;
         drop(permit);
-        Done {
-            job,
-            result: Some(Box::new(result)),
-        }
+        Done { job, result: Some(Box::new(result)) }
     }
 
     /// Waits for the rates and a place. Nothing if that takes too long.
@@ -91,11 +84,11 @@ impl Shared {
         match job.wish {
             Wish::Scheduled { patience } => {
                 let begun = self.clock.uptime();
-                let wait = self
-                    .rates
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .reserve(self.clock.now(), &job.destination, patience)?;
+                let wait = self.rates.lock().unwrap_or_else(PoisonError::into_inner).reserve(
+                    self.clock.now(),
+                    &job.destination,
+                    patience,
+                )?;
                 tokio::time::sleep(wait).await;
                 let left = patience.saturating_sub(self.clock.uptime().saturating_sub(begun));
                 let place = Arc::clone(&self.places).acquire_owned();
@@ -225,10 +218,7 @@ fn doubt(reason: Doubt, total: Duration, message: &str) -> Observation {
         outcome: Outcome::Inconclusive { reason },
         total,
         phases: Vec::new(),
-        evidence: Evidence {
-            message: message.to_owned(),
-            ..Evidence::default()
-        },
+        evidence: Evidence { message: message.to_owned(), ..Evidence::default() },
     }
 }
 

@@ -32,19 +32,11 @@ const DELAY_INTERVALS: u32 = 10;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Apply a configuration that was sent at `sent` on the agent's clock.
-    Configure {
-        session: u64,
-        update: Box<wire::ConfigUpdate>,
-        sent: Timestamp,
-    },
+    Configure { session: u64, update: Box<wire::ConfigUpdate>, sent: Timestamp },
     /// Take new settings.
     Settle(AgentSettings),
     /// Probe now; came at `received`.
-    Run {
-        session: u64,
-        run: wire::RunProbe,
-        received: Timestamp,
-    },
+    Run { session: u64, run: wire::RunProbe, received: Timestamp },
 }
 
 /// The revisions that the agent runs at the moment, by check.
@@ -146,24 +138,14 @@ impl Prober {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Configure {
-                session,
-                update,
-                sent,
-            } => {
+            Command::Configure { session, update, sent } => {
                 let ack = self.configure(*update, sent);
-                self.shared
-                    .outbox
-                    .push_answer(session, Message::ConfigAck(ack));
+                self.shared.outbox.push_answer(session, Message::ConfigAck(ack));
             }
             Command::Settle(settings) => {
                 self.settings.send_replace(settings);
             }
-            Command::Run {
-                session,
-                run,
-                received,
-            } => {
+            Command::Run { session, run, received } => {
                 if let Err(reason) = self.ask(session, &run, received) {
                     self.refuse(session, run.round, run.check, reason);
                 }
@@ -172,20 +154,12 @@ impl Prober {
     }
 
     fn refuse(&self, session: u64, round: u64, check: String, reason: &str) {
-        let ack = wire::ProbeAck {
-            round,
-            check,
-            reason: reason.to_owned(),
-        };
-        self.shared
-            .outbox
-            .push_answer(session, Message::ProbeAck(ack));
+        let ack = wire::ProbeAck { round, check, reason: reason.to_owned() };
+        self.shared.outbox.push_answer(session, Message::ProbeAck(ack));
     }
 
     fn configure(&mut self, update: wire::ConfigUpdate, sent: Timestamp) -> wire::ConfigAck {
-        let applied = self
-            .config
-            .apply(update.full, &update.removals, update.upserts, &self.gate);
+        let applied = self.config.apply(update.full, &update.removals, update.upserts, &self.gate);
         for check in &applied.removed {
             self.schedule.remove(check);
             self.addresses.remove(check);
@@ -207,19 +181,12 @@ impl Prober {
         report(&applied, update.config_version);
         self.publish_revisions();
         self.keep();
-        wire::ConfigAck {
-            nonce: update.nonce,
-            rejections: applied.rejections,
-        }
+        wire::ConfigAck { nonce: update.nonce, rejections: applied.rejections }
     }
 
     /// Moves a check's slots. One that is not configured has none.
     fn assign(&mut self, assignment: &wire::Assignment, sent: Timestamp) {
-        let Some(loaded) = assignment
-            .check
-            .parse()
-            .ok()
-            .and_then(|check| self.config.get(&check))
+        let Some(loaded) = assignment.check.parse().ok().and_then(|check| self.config.get(&check))
         else {
             return;
         };
@@ -245,21 +212,15 @@ impl Prober {
         }
         let every = loaded.spec.interval;
         let micros = u64::try_from(every.as_micros()).unwrap_or(u64::MAX).max(1);
-        let hash = check
-            .as_str()
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
+        let hash = check.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         let next = self.shared.clock.now() + Duration::from_micros(hash % micros);
         self.schedule.set(check, Slot { next, every });
     }
 
     fn publish_revisions(&self) {
-        *self
-            .revisions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = self.config.revisions();
+        *self.revisions.write().unwrap_or_else(PoisonError::into_inner) = self.config.revisions();
     }
 
     fn keep(&self) {
@@ -268,11 +229,7 @@ impl Prober {
         };
         let kept = self.config.checks().filter_map(|loaded| {
             let slot = self.schedule.slot(&loaded.spec.check)?;
-            Some(CachedCheck {
-                spec: loaded.spec.clone(),
-                slot: slot.next,
-                every: slot.every,
-            })
+            Some(CachedCheck { spec: loaded.spec.clone(), slot: slot.next, every: slot.every })
         });
         let settings = self.settings.borrow().clone();
         cache.save(&Cached::new(settings, kept.collect()));
@@ -303,22 +260,14 @@ impl Prober {
         if self.rounds.contains(round, &check) {
             return Err("DUPLICATE");
         }
-        let mut rates = self
-            .shared
-            .rates
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut rates = self.shared.rates.lock().unwrap_or_else(PoisonError::into_inner);
         if !rates.confirm(now) {
             return Err("OVERLOADED");
         }
         drop(rates);
         self.rounds.insert(round, &check);
         self.asked += 1;
-        let wish = Wish::Asked {
-            session,
-            round,
-            start_by,
-        };
+        let wish = Wish::Asked { session, round, start_by };
         self.start(loaded, wish);
         Ok(())
     }
@@ -344,11 +293,7 @@ impl Prober {
     fn start(&mut self, check: Arc<Loaded>, wish: Wish) {
         let address = self.addresses.get(&check.spec.check);
         let destination = address.map_or_else(|| check.probe.target(), ToString::to_string);
-        let job = Job {
-            check,
-            wish,
-            destination,
-        };
+        let job = Job { check, wish, destination };
         self.running.spawn(Arc::clone(&self.shared).run(job));
     }
 
@@ -376,10 +321,7 @@ impl Prober {
             return;
         };
         let evidence = &result.observation.evidence;
-        if let Some(address) = evidence
-            .address
-            .filter(|_| self.config.get(check).is_some())
-        {
+        if let Some(address) = evidence.address.filter(|_| self.config.get(check).is_some()) {
             self.addresses.insert(check.clone(), address);
         }
         if let Some(delay) = evidence.retry_after {

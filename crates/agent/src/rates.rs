@@ -20,11 +20,7 @@ struct Bucket {
 impl Bucket {
     fn new(per_second: u32) -> Self {
         let each = Duration::from_secs(1) / per_second.max(1);
-        Self {
-            each,
-            burst: Duration::from_secs(1).saturating_sub(each),
-            paid: Timestamp::EPOCH,
-        }
+        Self { each, burst: Duration::from_secs(1).saturating_sub(each), paid: Timestamp::EPOCH }
     }
 
     /// How long one would have to wait.
@@ -108,9 +104,8 @@ mod tests {
     #[test]
     fn one_destination_gets_its_rate_and_no_more() {
         let mut rates = Rates::new(200, 5, 50);
-        let waits: Vec<_> = (0..15)
-            .filter_map(|_| rates.reserve(at(0), "192.0.2.1", PATIENCE))
-            .collect();
+        let waits: Vec<_> =
+            (0..15).filter_map(|_| rates.reserve(at(0), "192.0.2.1", PATIENCE)).collect();
         assert!(waits[..5].iter().all(Duration::is_zero));
         assert_eq!(waits[5], Duration::from_millis(200));
         assert_eq!(waits[14], Duration::from_secs(2));
@@ -121,9 +116,8 @@ mod tests {
     #[test]
     fn all_destinations_share_the_whole_rate() {
         let mut rates = Rates::new(10, 5, 50);
-        let waits: Vec<_> = (0..20)
-            .filter_map(|i| rates.reserve(at(0), &format!("host-{i}"), PATIENCE))
-            .collect();
+        let waits: Vec<_> =
+            (0..20).filter_map(|i| rates.reserve(at(0), &format!("host-{i}"), PATIENCE)).collect();
         assert!(waits[9].is_zero());
         assert_eq!(waits[19], Duration::from_secs(1));
     }
@@ -135,10 +129,7 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(rates.reserve(at(0), "a", Duration::from_millis(500)), None);
         }
-        assert_eq!(
-            rates.reserve(at(1_000), "a", PATIENCE),
-            Some(Duration::ZERO)
-        );
+        assert_eq!(rates.reserve(at(1_000), "a", PATIENCE), Some(Duration::ZERO));
     }
 
     #[test]

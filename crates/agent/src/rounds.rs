@@ -15,11 +15,7 @@ pub(crate) struct Rounds {
 impl Rounds {
     /// Remembers the last `max` of them.
     pub(crate) fn new(max: usize) -> Self {
-        Self {
-            seen: BTreeSet::new(),
-            order: VecDeque::new(),
-            max: max.max(1),
-        }
+        Self { seen: BTreeSet::new(), order: VecDeque::new(), max: max.max(1) }
     }
 
     /// Whether this round of this check is remembered.

@@ -68,11 +68,7 @@ pub async fn run(options: Options, tasks: &Tasks) -> Result<(), AgentError> {
     let shared = Arc::new(shared(&options, &outbox, &selftest, &lag, probing.token()));
     let prober = Prober::new(
         shared,
-        Gate {
-            kinds: options.kinds,
-            environment: options.environment,
-            limits: limits.clone(),
-        },
+        Gate { kinds: options.kinds, environment: options.environment, limits: limits.clone() },
         options.state.as_deref().map(ConfigCache::new),
         settings,
         Arc::clone(&revisions),
@@ -83,11 +79,7 @@ pub async fn run(options: Options, tasks: &Tasks) -> Result<(), AgentError> {
         tls,
         boot: options.boot,
         region: options.identity.region.to_string(),
-        kinds: options
-            .kinds
-            .iter()
-            .map(|kind| kind.name().to_owned())
-            .collect(),
+        kinds: options.kinds.iter().map(|kind| kind.name().to_owned()).collect(),
         retry_max: limits.reconnect,
         grace: limits.grace.saturating_sub(PROBES_END),
         clock: options.clock,
@@ -101,10 +93,7 @@ pub async fn run(options: Options, tasks: &Tasks) -> Result<(), AgentError> {
     };
     let (clock, stop) = (options.clock, probing.token());
     probing.spawn("prober", prober.run(command_queue));
-    probing.spawn(
-        "selftest",
-        until(stop.clone(), async move { selftest.run().await }),
-    );
+    probing.spawn("selftest", until(stop.clone(), async move { selftest.run().await }));
     probing.spawn("lag", until(stop, async move { lag.watch(clock).await }));
     let ending = async {
         tasks.stopped().await;
@@ -129,11 +118,7 @@ fn shared(
 ) -> Shared {
     let limits = &options.limits;
     let reserved = limits.reserved.min(limits.in_flight.saturating_sub(1));
-    let rates = Rates::new(
-        limits.rate,
-        limits.rate_per_address,
-        limits.confirmation_rate,
-    );
+    let rates = Rates::new(limits.rate, limits.rate_per_address, limits.confirmation_rate);
     Shared {
         clock: options.clock,
         environment: options.environment.clone(),
@@ -141,9 +126,7 @@ fn shared(
         selftest: Arc::clone(selftest),
         lag: Arc::clone(lag),
         rates: Mutex::new(rates),
-        places: Arc::new(Semaphore::new(
-            limits.in_flight.saturating_sub(reserved).max(1),
-        )),
+        places: Arc::new(Semaphore::new(limits.in_flight.saturating_sub(reserved).max(1))),
         reserved: Arc::new(Semaphore::new(reserved)),
         stop,
     }

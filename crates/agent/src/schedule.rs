@@ -115,10 +115,7 @@ mod tests {
     fn schedule(slots: &[(&str, i64, u64)]) -> Schedule {
         let mut schedule = Schedule::default();
         for (check, next, every) in slots {
-            let slot = Slot {
-                next: at(*next),
-                every: Duration::from_secs(*every),
-            };
+            let slot = Slot { next: at(*next), every: Duration::from_secs(*every) };
             schedule.set(&check.parse().unwrap(), slot);
         }
         schedule

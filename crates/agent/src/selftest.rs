@@ -45,12 +45,7 @@ pub(crate) struct SelfTestOutcome {
 impl SelfTest {
     /// A self-test that has not run yet; until it has, the agent is fine.
     pub(crate) fn new(reach: Reach, settings: watch::Receiver<AgentSettings>) -> Self {
-        Self {
-            reach,
-            settings,
-            wanted: Notify::new(),
-            outcome: watch::Sender::default(),
-        }
+        Self { reach, settings, wanted: Notify::new(), outcome: watch::Sender::default() }
     }
 
     /// Tests for ever: at each anchor interval, and whenever it is wanted.
@@ -158,9 +153,7 @@ impl SelfTest {
 
 impl fmt::Debug for SelfTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SelfTest")
-            .field("outcome", &*self.outcome.borrow())
-            .finish_non_exhaustive()
+        f.debug_struct("SelfTest").field("outcome", &*self.outcome.borrow()).finish_non_exhaustive()
     }
 }
 

@@ -64,8 +64,7 @@ impl MemorySpool {
     }
 
     fn first_after(&self, sequence: u64) -> usize {
-        self.records
-            .partition_point(|(number, _)| *number <= sequence)
+        self.records.partition_point(|(number, _)| *number <= sequence)
     }
 }
 
@@ -106,17 +105,11 @@ impl Spool for MemorySpool {
     }
 
     fn has_after(&self, sequence: u64) -> bool {
-        self.records
-            .back()
-            .is_some_and(|(number, _)| *number > sequence)
+        self.records.back().is_some_and(|(number, _)| *number > sequence)
     }
 
     fn ack_through(&mut self, sequence: u64) {
-        while self
-            .records
-            .front()
-            .is_some_and(|(number, _)| *number <= sequence)
-        {
+        while self.records.front().is_some_and(|(number, _)| *number <= sequence) {
             self.pop();
         }
         if self.dropping
@@ -142,11 +135,7 @@ mod tests {
     use super::*;
 
     fn result(sequence: u64) -> wire::Result {
-        wire::Result {
-            sequence,
-            check: "shop".into(),
-            ..wire::Result::default()
-        }
+        wire::Result { sequence, check: "shop".into(), ..wire::Result::default() }
     }
 
     fn spool(results: u64, count_max: usize) -> MemorySpool {

@@ -34,11 +34,7 @@ static RUNS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// How often a probe with this option `runs` was started.
 pub(crate) fn runs(name: &str) -> usize {
-    RUNS.lock()
-        .unwrap()
-        .iter()
-        .filter(|run| *run == name)
-        .count()
+    RUNS.lock().unwrap().iter().filter(|run| *run == name).count()
 }
 
 impl CheckKind for Fake {
@@ -100,10 +96,7 @@ impl Probe for FakeProbe {
                 outcome,
                 total,
                 phases: Vec::new(),
-                evidence: Evidence {
-                    retry_after,
-                    ..Evidence::default()
-                },
+                evidence: Evidence { retry_after, ..Evidence::default() },
             }
         })
     }

@@ -126,9 +126,7 @@ impl Uplink {
         while let Some(address) = self.coordinators.get(turn % self.coordinators.len().max(1)) {
             number += 1;
             let mut greeted = None;
-            let ended = self
-                .connect(number, address, &mut reachability, &mut greeted)
-                .await;
+            let ended = self.connect(number, address, &mut reachability, &mut greeted).await;
             if matches!(ended, Ended::Finished) {
                 return;
             }
@@ -181,16 +179,10 @@ impl Uplink {
             .max_encoding_message_size(dial::MESSAGE_MAX);
         // One message at a time, so that what is urgent overtakes all that has not left yet.
         let (sender, receiver) = mpsc::channel(1);
-        let hello = wire::ConnectRequest {
-            message: Some(Message::Hello(self.hello())),
-        };
-        let silent = || Ended::Silent {
-            address: address.to_owned(),
-        };
-        let refused = |status| Ended::Refused {
-            address: address.to_owned(),
-            status: Box::new(status),
-        };
+        let hello = wire::ConnectRequest { message: Some(Message::Hello(self.hello())) };
+        let silent = || Ended::Silent { address: address.to_owned() };
+        let refused =
+            |status| Ended::Refused { address: address.to_owned(), status: Box::new(status) };
         sender.send(hello).await.map_err(|_| silent())?;
         let first = async {
             let stream = client.connect(ReceiverStream::new(receiver)).await;
@@ -198,20 +190,13 @@ impl Uplink {
             let first = incoming.message().await.map_err(refused)?;
             Ok::<_, Ended>((incoming, first))
         };
-        let (incoming, first) = tokio::time::timeout(WELCOME, first)
-            .await
-            .map_err(|_| silent())??;
+        let (incoming, first) =
+            tokio::time::timeout(WELCOME, first).await.map_err(|_| silent())??;
         let Some(first) = first else {
-            return Err(Ended::Closed {
-                address: address.to_owned(),
-            });
+            return Err(Ended::Closed { address: address.to_owned() });
         };
         match first.message {
-            Some(Reply::Welcome(welcome)) => Ok(Greeting {
-                welcome,
-                sender,
-                incoming,
-            }),
+            Some(Reply::Welcome(welcome)) => Ok(Greeting { welcome, sender, incoming }),
             Some(Reply::Drain(drain)) => Err(Ended::Drained {
                 address: address.to_owned(),
                 retry_after: retry_after(&drain),
@@ -231,10 +216,7 @@ impl Uplink {
 
     fn hello(&self) -> wire::Hello {
         let (spooled, _) = self.outbox.counts();
-        let revisions = self
-            .revisions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let revisions = self.revisions.read().unwrap_or_else(PoisonError::into_inner);
         wire::Hello {
             boot_id: self.boot.0.to_be_bytes().to_vec(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -251,10 +233,7 @@ impl Uplink {
 fn delay_after(ended: &Ended, backoff: Duration) -> Duration {
     match ended {
         Ended::Refused { status, .. }
-            if matches!(
-                status.code(),
-                Code::Unauthenticated | Code::PermissionDenied
-            ) =>
+            if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) =>
         {
             RETRY_REFUSED + backoff
         }
@@ -269,9 +248,7 @@ fn delay_after(ended: &Ended, backoff: Duration) -> Duration {
 }
 
 fn retry_after(drain: &wire::Drain) -> Duration {
-    convert::duration_from_wire("retry_after", drain.retry_after)
-        .unwrap_or_default()
-        .min(DRAIN_MAX)
+    convert::duration_from_wire("retry_after", drain.retry_after).unwrap_or_default().min(DRAIN_MAX)
 }
 
 fn tell(change: Option<Change>, ended: &Ended) {
@@ -289,10 +266,7 @@ mod tests {
     use super::*;
 
     fn refused(code: Code) -> Ended {
-        Ended::Refused {
-            address: "c:1".into(),
-            status: Box::new(Status::new(code, "no")),
-        }
+        Ended::Refused { address: "c:1".into(), status: Box::new(Status::new(code, "no")) }
     }
 
     #[test]
@@ -301,10 +275,7 @@ mod tests {
         assert!(delay_after(&refused(Code::PermissionDenied), short) >= RETRY_REFUSED);
         assert!(delay_after(&refused(Code::Unauthenticated), short) >= RETRY_REFUSED);
         assert_eq!(delay_after(&refused(Code::Unknown), short), short);
-        let drained = Ended::Drained {
-            address: "c:1".into(),
-            retry_after: Duration::from_secs(7),
-        };
+        let drained = Ended::Drained { address: "c:1".into(), retry_after: Duration::from_secs(7) };
         assert!(delay_after(&drained, short) >= Duration::from_secs(7));
     }
 

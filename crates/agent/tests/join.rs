@@ -38,9 +38,7 @@ impl JoinService for Desk {
     ) -> Result<Response<wire::JoinResponse>, Status> {
         let request = request.into_inner();
         if request.token != TOKEN {
-            return Err(Status::unauthenticated(
-                "the token is unknown, used or expired",
-            ));
+            return Err(Status::unauthenticated("the token is unknown, used or expired"));
         }
         let der = CertificateSigningRequestDer::from(request.csr_der);
         let request = CertificateSigningRequestParams::from_der(&der).expect("a request");
@@ -74,10 +72,7 @@ async fn desk() -> (JoinSet<()>, JoinBundle) {
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")
         .with_no_client_auth()
-        .with_single_cert(
-            chain,
-            PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
-        )
+        .with_single_cert(chain, PrivateKeyDer::try_from(key.serialize_der()).expect("a key"))
         .expect("a server");
     tls.alpn_protocols = vec![b"h2".to_vec()];
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -95,10 +90,7 @@ async fn desk() -> (JoinSet<()>, JoinBundle) {
             }
         }
     });
-    let desk = Desk {
-        issuer,
-        ca_pem: authority.pem(),
-    };
+    let desk = Desk { issuer, ca_pem: authority.pem() };
     tasks.spawn(async move {
         tonic::transport::Server::builder()
             .add_service(JoinServiceServer::new(desk))
@@ -126,9 +118,7 @@ async fn a_good_token_makes_an_identity_that_is_kept() {
     bundle.join.insert(0, "127.0.0.1:1".into());
     let base = tempfile::tempdir().expect("a folder");
     let folder = base.path().join("state");
-    let joined = quorate_agent::join(&bundle.encode(), Some(&folder))
-        .await
-        .expect("joined");
+    let joined = quorate_agent::join(&bundle.encode(), Some(&folder)).await.expect("joined");
     assert_eq!(joined.identity.agent.as_str(), "fra-1");
     assert_eq!(joined.coordinators, ["coordinator.example.com:7441"]);
     assert_eq!(Joined::load(&folder).expect("kept"), joined);

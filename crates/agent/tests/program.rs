@@ -40,22 +40,14 @@ fn a_wrong_file_is_exit_code_78_with_every_place() {
 fn an_agent_without_identity_says_how_to_join() {
     let folder = tempfile::tempdir().expect("a folder");
     let state = folder.path().to_str().expect("text");
-    check(
-        &agent(&["run", "--state", state], ""),
-        1,
-        "quorate-agent join --state",
-    );
+    check(&agent(&["run", "--state", state], ""), 1, "quorate-agent join --state");
     let output = agent(&["join", "--state", state], "not a bundle");
     check(&output, 1, "quorate agent token");
 }
 
 #[test]
 fn the_bundle_is_never_an_argument() {
-    check(
-        &agent(&["join", "quorate-join-v1.abc"], ""),
-        2,
-        "unexpected argument",
-    );
+    check(&agent(&["join", "quorate-join-v1.abc"], ""), 2, "unexpected argument");
     let output = agent(&["version"], "");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("quorate-agent 0."));
 }

@@ -43,11 +43,7 @@ static KINDS: &[&dyn CheckKind] = &[&Fake];
 static RUNS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn runs(name: &str) -> usize {
-    RUNS.lock()
-        .expect("no panic")
-        .iter()
-        .filter(|run| *run == name)
-        .count()
+    RUNS.lock().expect("no panic").iter().filter(|run| *run == name).count()
 }
 
 impl CheckKind for Fake {
@@ -94,12 +90,7 @@ impl Probe for FakeProbe {
                 }
                 _ => (millis, Outcome::Ok),
             };
-            Observation {
-                outcome,
-                total,
-                phases: Vec::new(),
-                evidence: Evidence::default(),
-            }
+            Observation { outcome, total, phases: Vec::new(), evidence: Evidence::default() }
         })
     }
 }
@@ -146,12 +137,8 @@ impl Agent {
         let loopback = Policy::allowing(["127.0.0.0/8".parse().expect("a network")]);
         let environment = Environment::new(Egress::Direct, loopback).expect("an environment");
         let coordinators = coordinators.iter().map(ToString::to_string).collect();
-        let mut options = Options::new(
-            authority.identity(),
-            coordinators,
-            environment,
-            Clock::start(),
-        );
+        let mut options =
+            Options::new(authority.identity(), coordinators, environment, Clock::start());
         options.kinds = KINDS;
         options.state = state.map(Path::to_owned);
         options.limits.reconnect = Duration::from_millis(500);
@@ -160,9 +147,7 @@ impl Agent {
         let mut running = JoinSet::new();
         let handle = tasks.clone();
         running.spawn(async move {
-            quorate_agent::run(options, &handle)
-                .await
-                .expect("the agent runs");
+            quorate_agent::run(options, &handle).await.expect("the agent runs");
         });
         Self { tasks, running }
     }
@@ -170,11 +155,7 @@ impl Agent {
     async fn stop(mut self) {
         self.tasks.stop();
         let ended = tokio::time::timeout(DEADLINE, self.running.join_next());
-        ended
-            .await
-            .expect("it ends in time")
-            .expect("it runs")
-            .expect("no panic");
+        ended.await.expect("it ends in time").expect("it runs").expect("no panic");
     }
 }
 
@@ -189,10 +170,7 @@ async fn says_hello_takes_a_configuration_and_delivers_results() {
     let agent = Agent::start(&authority, &[coordinator.address], None);
     let (mut peer, hello) = coordinator.welcome(0).await;
     assert_eq!(hello.boot_id.len(), 16);
-    assert_eq!(
-        (hello.kinds, hello.region),
-        (vec!["fake".to_owned()], "fra".to_owned())
-    );
+    assert_eq!((hello.kinds, hello.region), (vec!["fake".to_owned()], "fra".to_owned()));
     assert!(hello.known_revisions.is_empty());
 
     let ack = peer.configure(update(spec("first", 7, "ok"), 1)).await;
@@ -215,8 +193,7 @@ async fn says_hello_takes_a_configuration_and_delivers_results() {
     let mut said = false;
     while let Some(message) = peer.try_next().await {
         if let Message::ResultBatch(batch) = &message {
-            peer.acknowledge(*numbers(&batch.results).last().expect("a result"))
-                .await;
+            peer.acknowledge(*numbers(&batch.results).last().expect("a result")).await;
         }
         said |= goodbye(&message).is_some();
     }
@@ -231,8 +208,7 @@ async fn leaves_who_does_not_begin_with_a_welcome() {
     let mut coordinator = Coordinator::start(&authority).await;
     let agent = Agent::start(&authority, &[coordinator.address], None);
     let (mut peer, _) = coordinator.hello().await;
-    peer.send(Reply::ConfigUpdate(update(spec("rude", 1, "ok"), 1)))
-        .await;
+    peer.send(Reply::ConfigUpdate(update(spec("rude", 1, "ok"), 1))).await;
     assert!(peer.try_next().await.is_none());
     let (_peer, hello) = coordinator.welcome(0).await;
     assert!(hello.known_revisions.is_empty());
@@ -335,8 +311,7 @@ async fn suspicion_comes_before_the_result() {
     let mut coordinator = Coordinator::start(&authority).await;
     let agent = Agent::start(&authority, &[coordinator.address], None);
     let (mut peer, _) = coordinator.welcome(0).await;
-    peer.send(Reply::ConfigUpdate(update(spec("hanging", 1, "hang"), 60)))
-        .await;
+    peer.send(Reply::ConfigUpdate(update(spec("hanging", 1, "hang"), 60))).await;
     let first = peer
         .until(|message| match message {
             Message::Suspect(suspect) => Some(suspect.phase.clone()),
@@ -392,17 +367,12 @@ async fn goes_to_the_next_coordinator_and_obeys_a_drain() {
     let mut coordinator = Coordinator::start(&authority).await;
     let agent = Agent::start(&authority, &[stranger.address, coordinator.address], None);
     let (mut peer, _) = coordinator.welcome(0).await;
-    let drain = wire::Drain {
-        retry_after: Some(duration_to_wire(Duration::from_millis(300))),
-    };
+    let drain = wire::Drain { retry_after: Some(duration_to_wire(Duration::from_millis(300))) };
     peer.send(Reply::Drain(drain)).await;
     while peer.try_next().await.is_some() {}
     let (_peer, _) = coordinator.welcome(0).await;
     let unseen = tokio::time::timeout(Duration::from_millis(1), stranger.hello()).await;
-    assert!(
-        unseen.is_err(),
-        "another authority's coordinator is not spoken to"
-    );
+    assert!(unseen.is_err(), "another authority's coordinator is not spoken to");
     agent.stop().await;
 }
 
@@ -413,10 +383,8 @@ async fn an_agent_without_its_anchors_says_so() {
     for _ in 0..3 {
         anchors.push(TcpListener::bind("127.0.0.1:0").await.expect("a port"));
     }
-    let names: Vec<_> = anchors
-        .iter()
-        .map(|anchor| anchor.local_addr().expect("an address").to_string())
-        .collect();
+    let names: Vec<_> =
+        anchors.iter().map(|anchor| anchor.local_addr().expect("an address").to_string()).collect();
     let mut coordinator = Coordinator::start(&authority).await;
     let agent = Agent::start(&authority, &[coordinator.address], None);
     let (mut peer, _) = coordinator.welcome(0).await;

@@ -114,12 +114,9 @@ impl Delivery {
     /// The key under which retries are recognised, one for each receiver and transition.
     pub fn key(&self, receiver: &ReceiverId) -> String {
         match self {
-            Self::Alert(alert) => format!(
-                "{receiver}/{}/{}/{}",
-                alert.incident.id,
-                alert.kind,
-                alert.at.as_micros()
-            ),
+            Self::Alert(alert) => {
+                format!("{receiver}/{}/{}/{}", alert.incident.id, alert.kind, alert.at.as_micros())
+            }
             Self::Operator(notice) => format!(
                 "{receiver}/operator/{}/{}/{}/{}/{}",
                 notice.kind,

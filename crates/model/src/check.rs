@@ -124,9 +124,7 @@ impl FromStr for Quorum {
                     return Err(quorum_help(text));
                 };
                 if part > whole {
-                    return Err(format!(
-                        "quorum {text:?} asks for more regions than it names"
-                    ));
+                    return Err(format!("quorum {text:?} asks for more regions than it names"));
                 }
                 count
             }
@@ -192,11 +190,7 @@ pub struct PartialPolicy {
 
 impl Default for PartialPolicy {
     fn default() -> Self {
-        Self {
-            after: Duration::from_secs(300),
-            to: Vec::new(),
-            notify: true,
-        }
+        Self { after: Duration::from_secs(300), to: Vec::new(), notify: true }
     }
 }
 
@@ -278,11 +272,7 @@ mod tests {
             ("all", 5, 5),
             ("any", 5, 1),
         ] {
-            assert_eq!(
-                text.parse::<Quorum>().unwrap().count(regions),
-                count,
-                "{text} {regions}"
-            );
+            assert_eq!(text.parse::<Quorum>().unwrap().count(regions), count, "{text} {regions}");
         }
         for bad in ["", "0", "most", "6 of 5", "2 of", "2 of x", "-1"] {
             assert!(bad.parse::<Quorum>().is_err(), "{bad}");

@@ -35,34 +35,20 @@ impl FromStr for HumanDuration {
         let mut micros: u64 = 0;
         let mut last_unit = u64::MAX;
         while !rest.is_empty() {
-            let digits = rest
-                .find(|c: char| !c.is_ascii_digit() && c != '.')
-                .ok_or_else(error)?;
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(error)?;
             let (number, tail) = rest.split_at(digits);
-            let letters = tail
-                .find(|c: char| !c.is_ascii_lowercase())
-                .unwrap_or(tail.len());
+            let letters = tail.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(tail.len());
             let (unit, tail) = tail.split_at(letters);
-            let (_, scale) = UNITS
-                .iter()
-                .find(|(name, _)| *name == unit)
-                .ok_or_else(error)?;
+            let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(error)?;
             if *scale >= last_unit {
                 return Err(error());
             }
             last_unit = *scale;
             let part = scaled(number, *scale).ok_or_else(error)?;
-            micros = micros
-                .checked_add(part)
-                .filter(|sum| *sum <= MICROS_MAX)
-                .ok_or_else(error)?;
+            micros = micros.checked_add(part).filter(|sum| *sum <= MICROS_MAX).ok_or_else(error)?;
             rest = tail;
         }
-        if last_unit == u64::MAX {
-            Err(error())
-        } else {
-            Ok(Self(Duration::from_micros(micros)))
-        }
+        if last_unit == u64::MAX { Err(error()) } else { Ok(Self(Duration::from_micros(micros))) }
     }
 }
 
@@ -112,21 +98,13 @@ impl fmt::Display for HumanDuration {
         if micros < 1_000_000 {
             return write_decimal(f, micros, 1_000, "ms");
         }
-        for (unit, scale) in [
-            ("d", 86_400_000_000),
-            ("h", 3_600_000_000),
-            ("m", 60_000_000),
-        ] {
+        for (unit, scale) in [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000)] {
             if micros >= scale {
                 write!(f, "{}{unit}", micros / scale)?;
                 micros %= scale;
             }
         }
-        if micros > 0 {
-            write_decimal(f, micros, 1_000_000, "s")
-        } else {
-            Ok(())
-        }
+        if micros > 0 { write_decimal(f, micros, 1_000_000, "s") } else { Ok(()) }
     }
 }
 
@@ -163,19 +141,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_a_duration() {
-        for text in [
-            "",
-            "30",
-            "s",
-            "-1s",
-            "1y",
-            "1e3s",
-            "5m1h",
-            "1s1s",
-            "1.s",
-            "999999999999d",
-            "1 s",
-        ] {
+        for text in
+            ["", "30", "s", "-1s", "1y", "1e3s", "5m1h", "1s1s", "1.s", "999999999999d", "1 s"]
+        {
             assert!(text.parse::<HumanDuration>().is_err(), "{text}");
         }
     }

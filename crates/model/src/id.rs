@@ -122,10 +122,7 @@ impl IncidentId {
     pub fn derive(check: &CheckId, at: Timestamp) -> Self {
         let millis =
             u128::from(u64::try_from(at.as_micros() / 1_000).unwrap_or(0)) & ((1 << 48) - 1);
-        let hash = u128::from(fnv1a(
-            check.as_str().as_bytes(),
-            at.as_micros().unsigned_abs(),
-        ));
+        let hash = u128::from(fnv1a(check.as_str().as_bytes(), at.as_micros().unsigned_abs()));
         let (high, low) = (hash >> 52, hash & ((1 << 62) - 1));
         Self(millis << 80 | 0x8 << 76 | high << 64 | 0b10 << 62 | low)
     }
@@ -134,9 +131,7 @@ impl IncidentId {
 /// FNV-1a over `bytes`, started from `seed`.
 fn fnv1a(bytes: &[u8], seed: u64) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325 ^ seed;
-    bytes.iter().fold(start, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 macro_rules! uuid_text {
@@ -144,13 +139,7 @@ macro_rules! uuid_text {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let hex = format!("{:032x}", self.0);
-                let text = [
-                    &hex[..8],
-                    &hex[8..12],
-                    &hex[12..16],
-                    &hex[16..20],
-                    &hex[20..],
-                ];
+                let text = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
                 f.pad(&text.join("-"))
             }
         }
@@ -166,16 +155,11 @@ macro_rules! uuid_text {
 
             fn from_str(text: &str) -> Result<Self, IdError> {
                 let hex: String = text.chars().filter(|c| *c != '-').collect();
-                let error = || IdError {
-                    what: $what,
-                    text: text.into(),
-                };
+                let error = || IdError { what: $what, text: text.into() };
                 if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
                     return Err(error());
                 }
-                u128::from_str_radix(&hex, 16)
-                    .map(Self)
-                    .map_err(|_| error())
+                u128::from_str_radix(&hex, 16).map(Self).map_err(|_| error())
             }
         }
 
@@ -218,18 +202,7 @@ mod tests {
         for good in ["a", "shop", "dns-shop", "a1", &"a".repeat(63)] {
             assert!(good.parse::<CheckId>().is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "1a",
-            "-a",
-            "a-",
-            "A",
-            "a_b",
-            "ä",
-            "a/b",
-            "..",
-            &"a".repeat(64),
-        ] {
+        for bad in ["", "1a", "-a", "a-", "A", "a_b", "ä", "a/b", "..", &"a".repeat(64)] {
             assert!(bad.parse::<CheckId>().is_err(), "{bad}");
         }
     }

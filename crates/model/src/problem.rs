@@ -16,10 +16,7 @@ pub struct OptionProblem {
 impl OptionProblem {
     /// A problem with the value at `path`.
     pub fn at(path: &[&str], message: impl Into<String>) -> Self {
-        Self {
-            path: path.iter().map(|part| (*part).to_owned()).collect(),
-            message: message.into(),
-        }
+        Self { path: path.iter().map(|part| (*part).to_owned()).collect(), message: message.into() }
     }
 }
 

@@ -25,11 +25,7 @@ impl TryFrom<Value> for SecretOption {
         let kinds = ["env", "file", "credential"];
         let is_reference = |object: &Map<String, Value>| {
             let named = |kind: &str| object.get(kind).and_then(Value::as_str);
-            object.len() == 1
-                && kinds
-                    .into_iter()
-                    .filter_map(named)
-                    .any(|name| !name.is_empty())
+            object.len() == 1 && kinds.into_iter().filter_map(named).any(|name| !name.is_empty())
         };
         match &value {
             Value::String(text) => Ok(Self::Resolved(Secret::new(text.trim_end()))),
@@ -143,11 +139,7 @@ impl Fields {
                 (Map::new(), vec![problem])
             }
         };
-        Self {
-            rest,
-            known: Vec::new(),
-            problems,
-        }
+        Self { rest, known: Vec::new(), problems }
     }
 
     /// Takes an optional field.
@@ -203,10 +195,6 @@ impl Fields {
             };
             self.problem(&[name], message);
         }
-        if self.problems.is_empty() {
-            Ok(())
-        } else {
-            Err(self.problems)
-        }
+        if self.problems.is_empty() { Ok(()) } else { Err(self.problems) }
     }
 }

@@ -70,18 +70,11 @@ fn alert_subject(alert: &Alert) -> String {
     };
     let why =
         symptom(&verdict.ballot.entries).unwrap_or_else(|| escape(&verdict.summary, MESSAGE_MAX));
-    format!(
-        "[{state}] {check} ({} regions): {why}",
-        verdict.ballot.scope
-    )
+    format!("[{state}] {check} ({} regions): {why}", verdict.ballot.scope)
 }
 
 fn operator_subject(notice: &OperatorNotice) -> String {
-    let mark = if notice.resolved {
-        "OPERATOR RESOLVED"
-    } else {
-        "OPERATOR"
-    };
+    let mark = if notice.resolved { "OPERATOR RESOLVED" } else { "OPERATOR" };
     let about = notice.kind.as_str().replace('_', " ");
     let names = [
         notice.region.as_ref().map(|id| format!("region {id}")),
@@ -111,10 +104,7 @@ fn symptom(entries: &[BallotEntry]) -> Option<String> {
         *votes.entry(words).or_default() += 1;
     }
     let most = votes.values().copied().max()?;
-    votes
-        .into_iter()
-        .find(|(_, count)| *count == most)
-        .map(|(words, _)| words)
+    votes.into_iter().find(|(_, count)| *count == most).map(|(words, _)| words)
 }
 
 /// A failure in words: the phase is said where the reason leaves it open.
@@ -160,10 +150,7 @@ fn alert_text(alert: &Alert) -> String {
     let mut line = |name: &str, value: String| lines.push(format!("{name:<13} {value}"));
     line("Check", incident.check.to_string());
     line("Target", escape(&alert.target, MESSAGE_MAX));
-    line(
-        "Verdict",
-        format!("{}, cause {}", verdict.state, verdict.cause),
-    );
+    line("Verdict", format!("{}, cause {}", verdict.state, verdict.cause));
     line(
         "Regions",
         format!(
@@ -175,10 +162,7 @@ fn alert_text(alert: &Alert) -> String {
     if let Some(success) = incident.last_success {
         line("Last success", success.to_string());
         let detected = HumanDuration(incident.opened.since(success));
-        line(
-            "Opened",
-            format!("{}, at most {detected} after its onset", incident.opened),
-        );
+        line("Opened", format!("{}, at most {detected} after its onset", incident.opened));
     } else {
         line("Opened", incident.opened.to_string());
     }
@@ -186,14 +170,8 @@ fn alert_text(alert: &Alert) -> String {
         line("Resolved", resolved.to_string());
     }
     if !alert.labels.is_empty() {
-        let labels = alert
-            .labels
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"));
-        line(
-            "Labels",
-            escape(&labels.collect::<Vec<_>>().join(" "), MESSAGE_MAX),
-        );
+        let labels = alert.labels.iter().map(|(key, value)| format!("{key}={value}"));
+        line("Labels", escape(&labels.collect::<Vec<_>>().join(" "), MESSAGE_MAX));
     }
     if let Some(runbook) = &alert.runbook {
         line("Runbook", escape(runbook, MESSAGE_MAX));

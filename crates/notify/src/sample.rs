@@ -31,10 +31,7 @@ fn vote(region: &str, outcome: Outcome, counted: Counted, message: &str) -> Ball
 
 pub(crate) fn alert(kind: AlertKind) -> Alert {
     let resolved = (kind == AlertKind::Resolved).then(|| at(754));
-    let timeout = Outcome::Fail {
-        phase: Phase::Connect,
-        reason: Reason::Timeout,
-    };
+    let timeout = Outcome::Fail { phase: Phase::Connect, reason: Reason::Timeout };
     let mut votes: Vec<_> = ["fra", "iad", "nrt"]
         .iter()
         .map(|region| vote(region, timeout, Counted::Yes, "no answer to \u{1b}[31mSYN"))
@@ -71,11 +68,7 @@ pub(crate) fn alert(kind: AlertKind) -> Alert {
                     taken: at(18),
                     quorum: 3,
                     quorum_effective: 3,
-                    scope: Scope {
-                        failing: 3,
-                        live: 5,
-                        configured: 5,
-                    },
+                    scope: Scope { failing: 3, live: 5, configured: 5 },
                     rounds: vec![],
                     entries: votes,
                 },

@@ -108,10 +108,8 @@ impl Sender {
             message: format!("{endpoint}: {message}"),
             retry: Retry::BackOff,
         };
-        let request = request(endpoint, headers, body).map_err(|message| SendError {
-            retry: Retry::Never,
-            ..failed(message)
-        })?;
+        let request = request(endpoint, headers, body)
+            .map_err(|message| SendError { retry: Retry::Never, ..failed(message) })?;
         match tokio::time::timeout(limit, self.exchange(endpoint, request)).await {
             Ok(result) => result.map_err(failed),
             Err(_) => Err(failed(format!("no complete answer within {limit:?}"))),
@@ -210,9 +208,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let broken = |error: hyper::Error| format!("the exchange broke off: {}", reason(&error));
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         let (head, body) = response.into_parts();

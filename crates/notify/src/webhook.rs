@@ -83,10 +83,7 @@ impl Notifier for Webhook {
 }
 
 fn never(message: String) -> SendError {
-    SendError {
-        message,
-        retry: Retry::Never,
-    }
+    SendError { message, retry: Retry::Never }
 }
 
 impl Ready {
@@ -94,10 +91,8 @@ impl Ready {
         let body = payload::render(&message.delivery)
             .map_err(|error| never(format!("the message cannot be written: {error}")))?;
         let headers = self.headers(message, &body)?;
-        let answer = self
-            .sender
-            .post(&self.endpoint, headers, Bytes::from(body), self.timeout)
-            .await?;
+        let answer =
+            self.sender.post(&self.endpoint, headers, Bytes::from(body), self.timeout).await?;
         answer.judge(&self.endpoint, message.attempt_at)
     }
 

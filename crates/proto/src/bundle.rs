@@ -114,12 +114,7 @@ impl JoinBundle {
                 return Err(damaged("it must name 1 to 16 addresses of each kind"));
             }
         }
-        Ok(Self {
-            token: document.token,
-            ca_pin,
-            join: document.join,
-            agents: document.agents,
-        })
+        Ok(Self { token: document.token, ca_pin, join: document.join, agents: document.agents })
     }
 }
 
@@ -128,10 +123,8 @@ fn not_ours(text: &str) -> BundleError {
     text.strip_prefix("quorate-join-")
         .and_then(|rest| rest.split_once('.'))
         .filter(|(version, _)| *version != "v1")
-        .map_or(BundleError::NotABundle, |(version, _)| {
-            BundleError::OtherVersion {
-                version: version.chars().take(16).collect(),
-            }
+        .map_or(BundleError::NotABundle, |(version, _)| BundleError::OtherVersion {
+            version: version.chars().take(16).collect(),
         })
 }
 
@@ -180,10 +173,7 @@ mod tests {
         assert!(error(&text[..text.len() - 9]).contains("cut off"));
         assert!(error("quorate-join-v1.***").contains("not base64url"));
         assert!(error(&"x".repeat(20_000)).contains("20000 bytes"));
-        let nowhere = JoinBundle {
-            join: Vec::new(),
-            ..bundle()
-        };
+        let nowhere = JoinBundle { join: Vec::new(), ..bundle() };
         assert!(error(&nowhere.encode()).contains("addresses"));
     }
 

@@ -50,9 +50,6 @@ fn the_committed_code_is_what_the_proto_files_give() {
             fs::write(&path, &content).expect("the file is written");
         }
         let committed = fs::read(&path).unwrap_or_default();
-        assert!(
-            committed == content,
-            "{name} is not what proto/ gives: run with UPDATE=1"
-        );
+        assert!(committed == content, "{name} is not what proto/ gives: run with UPDATE=1");
     }
 }

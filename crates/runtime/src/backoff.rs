@@ -15,12 +15,7 @@ pub struct Backoff {
 impl Backoff {
     /// Delays between `least` and `greatest`. Equal seeds give equal delays.
     pub fn new(least: Duration, greatest: Duration, seed: u64) -> Self {
-        Self {
-            least,
-            greatest,
-            bound: least,
-            state: seed | 1,
-        }
+        Self { least, greatest, bound: least, state: seed | 1 }
     }
 
     /// The next delay: at least a quarter of `least`, at most `greatest`.
@@ -52,11 +47,7 @@ mod tests {
         let mut backoff = Backoff::new(least, greatest, 7);
         let delays: Vec<_> = (0..200).map(|_| backoff.next_delay()).collect();
         assert!(delays[0] <= least);
-        assert!(
-            delays
-                .iter()
-                .all(|delay| (least / 4..=greatest).contains(delay))
-        );
+        assert!(delays.iter().all(|delay| (least / 4..=greatest).contains(delay)));
         assert!(delays.iter().any(|delay| *delay > greatest / 2));
         backoff.reset();
         assert!(backoff.next_delay() <= least);

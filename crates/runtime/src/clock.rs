@@ -17,19 +17,11 @@ pub struct Clock {
 
 impl Clock {
     /// Starts the clock from the system's wall time.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the system's clocks"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
     pub fn start() -> Self {
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let micros = i64::try_from(wall.as_micros()).unwrap_or(i64::MAX);
-        Self {
-            wall: Timestamp::from_micros(micros),
-            started: Instant::now(),
-        }
+        Self { wall: Timestamp::from_micros(micros), started: Instant::now() }
     }
 
     /// Now.

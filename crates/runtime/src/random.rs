@@ -9,13 +9,8 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 /// If the operating system gives no randomness: nothing here is safe then.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    #[expect(
-        clippy::expect_used,
-        reason = "without randomness there are no keys and no tokens"
-    )]
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .expect("the operating system gives random bytes");
+    #[expect(clippy::expect_used, reason = "without randomness there are no keys and no tokens")]
+    SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
 }
 

@@ -71,9 +71,7 @@ impl Tasks {
     pub async fn shut_down(&self, grace: Duration) -> bool {
         self.stop.cancel();
         self.tracker.close();
-        tokio::time::timeout(grace, self.tracker.wait())
-            .await
-            .is_ok()
+        tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
     }
 
     /// The name of the task that panicked, if one did.

@@ -15,9 +15,7 @@ pub enum Format {
 /// `quorate_agent=debug,warn`; one that cannot be read counts as `info`. A second call does nothing.
 pub fn install(format: Format, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = match format {
         Format::Text => builder.try_init(),
         Format::Json => builder.json().try_init(),

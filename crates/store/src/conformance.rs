@@ -37,12 +37,7 @@ pub struct DurableCase {
 }
 
 /// What every store must do.
-pub const CASES: &[&[Case]] = &[
-    results::CASES,
-    incidents::CASES,
-    outbox::CASES,
-    people::CASES,
-];
+pub const CASES: &[&[Case]] = &[results::CASES, incidents::CASES, outbox::CASES, people::CASES];
 
 /// What a durable store must do as well.
 pub const DURABLE: &[DurableCase] = durable::CASES;

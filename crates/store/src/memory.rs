@@ -15,11 +15,8 @@ use crate::{
 };
 
 /// The row of the registry.
-pub(crate) const KIND: StoreKind = StoreKind {
-    scheme: "memory",
-    durable: false,
-    open: |_| Ok(Box::new(Memory::default())),
-};
+pub(crate) const KIND: StoreKind =
+    StoreKind { scheme: "memory", durable: false, open: |_| Ok(Box::new(Memory::default())) };
 
 #[derive(Debug, Default)]
 struct Memory {
@@ -40,11 +37,8 @@ struct Memory {
 impl Memory {
     /// Finds the one thing that can be wrong with a commit, before any of it is applied.
     fn check(&self, writes: &[Write]) -> Result<(), StoreError> {
-        let mut keys: BTreeSet<&str> = self
-            .deliveries
-            .iter()
-            .map(|record| record.entry.key.as_str())
-            .collect();
+        let mut keys: BTreeSet<&str> =
+            self.deliveries.iter().map(|record| record.entry.key.as_str()).collect();
         for write in writes {
             match write {
                 Write::Transition(change) => {
@@ -74,17 +68,8 @@ impl Memory {
             Write::Results(results) => results.iter().for_each(|result| self.append(result)),
             Write::Transition(change) => self.transition(change),
             Write::Deliveries(entries) => self.add(entries),
-            Write::Attempted {
-                key,
-                at,
-                state,
-                error,
-                next_attempt,
-            } => {
-                let found = self
-                    .deliveries
-                    .iter_mut()
-                    .find(|record| record.entry.key == *key);
+            Write::Attempted { key, at, state, error, next_attempt } => {
+                let found = self.deliveries.iter_mut().find(|record| record.entry.key == *key);
                 if let Some(record) = found {
                     record.entry.attempts += 1;
                     record.entry.next_attempt = next_attempt.unwrap_or(record.entry.next_attempt);
@@ -94,9 +79,7 @@ impl Memory {
                 }
             }
             Write::JoinToken(token) => {
-                self.join_tokens
-                    .entry(token.hash)
-                    .or_insert((token.clone(), false));
+                self.join_tokens.entry(token.hash).or_insert((token.clone(), false));
             }
             Write::ApiToken(token) => {
                 self.api_tokens.insert(token.hash, token.clone());
@@ -135,14 +118,8 @@ impl Memory {
             self.saw(*round);
         }
         let check = &change.check;
-        self.verdicts.insert(
-            check.clone(),
-            (change.verdict.clone(), change.memory.clone()),
-        );
-        self.history
-            .entry(check.clone())
-            .or_default()
-            .push(change.verdict.clone());
+        self.verdicts.insert(check.clone(), (change.verdict.clone(), change.memory.clone()));
+        self.history.entry(check.clone()).or_default().push(change.verdict.clone());
         if let Some(incident) = &change.incident {
             self.incidents.insert(incident.id, incident.clone());
         }
@@ -151,11 +128,7 @@ impl Memory {
 
     fn add(&mut self, entries: &[OutboxEntry]) {
         for entry in entries {
-            if self
-                .deliveries
-                .iter()
-                .all(|record| record.entry.key != entry.key)
-            {
+            if self.deliveries.iter().all(|record| record.entry.key != entry.key) {
                 self.deliveries.push(DeliveryRecord {
                     entry: entry.clone(),
                     state: DeliveryState::Pending,
@@ -199,11 +172,7 @@ impl Store for Memory {
         let recent = |result: &&ProbeResult| result.received >= results_since;
         Ok(Restored {
             checks: checks.collect(),
-            watermarks: self
-                .watermarks
-                .iter()
-                .map(|(key, mark)| (key.clone(), mark.0))
-                .collect(),
+            watermarks: self.watermarks.iter().map(|(key, mark)| (key.clone(), mark.0)).collect(),
             results: self.results.iter().filter(recent).cloned().collect(),
             next_round: self.round + 1,
         })
@@ -212,10 +181,7 @@ impl Store for Memory {
     fn incidents(&mut self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
         let upper = query.after.map_or(Bound::Unbounded, Bound::Excluded);
         let wanted = |incident: &&Incident| {
-            query
-                .check
-                .as_ref()
-                .is_none_or(|check| incident.check == *check)
+            query.check.as_ref().is_none_or(|check| incident.check == *check)
                 && (!query.open_only || incident.state == IncidentState::Open)
         };
         let found = self.incidents.range((Bound::Unbounded, upper)).rev();
@@ -285,8 +251,7 @@ impl Store for Memory {
     fn forget_results(&mut self, before: Timestamp) -> Result<u64, StoreError> {
         let held = self.results.len();
         self.results.retain(|result| result.received >= before);
-        self.watermarks
-            .retain(|_, (_, received)| *received >= before);
+        self.watermarks.retain(|_, (_, received)| *received >= before);
         Ok(u64::try_from(held - self.results.len()).unwrap_or(u64::MAX))
     }
 }

@@ -133,11 +133,7 @@ pub fn open(url: &str) -> Result<Box<dyn Store>, StoreError> {
         Some(kind) => (kind.open)(rest),
         None => Err(StoreError::UnknownScheme {
             scheme: scheme.to_owned(),
-            known: STORES
-                .iter()
-                .map(|kind| kind.scheme)
-                .collect::<Vec<_>>()
-                .join(", "),
+            known: STORES.iter().map(|kind| kind.scheme).collect::<Vec<_>>().join(", "),
         }),
     }
 }

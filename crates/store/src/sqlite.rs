@@ -39,11 +39,7 @@ const CHECKPOINT_PAGES: i64 = 4_000;
 const LOG_BYTES_MAX: i64 = 64 << 20;
 
 /// The row of the registry.
-pub(crate) const KIND: StoreKind = StoreKind {
-    scheme: "sqlite",
-    durable: true,
-    open,
-};
+pub(crate) const KIND: StoreKind = StoreKind { scheme: "sqlite", durable: true, open };
 
 #[derive(Debug)]
 struct Sqlite {
@@ -64,10 +60,7 @@ impl Sqlite {
             source: message.into(),
         })?;
         let connection = connect(path).map_err(|fault| fault.at(path))?;
-        Ok(Self {
-            place: path.to_owned(),
-            connection,
-        })
+        Ok(Self { place: path.to_owned(), connection })
     }
 
     fn read<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
@@ -93,16 +86,9 @@ fn create(path: &str) -> Result<(), String> {
         _ => Path::new("."),
     };
     if !folder.is_dir() {
-        return Err(format!(
-            "there is no folder {}: create it first",
-            folder.display()
-        ));
+        return Err(format!("there is no folder {}: create it first", folder.display()));
     }
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

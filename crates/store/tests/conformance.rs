@@ -1,10 +1,6 @@
 //! Every store of the registry does what a store must do.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test says what it expects"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
 use std::cell::Cell;
 
@@ -53,10 +49,7 @@ fn every_durable_store_passes_every_durable_case() {
 #[test]
 fn a_store_that_is_not_there_is_named_with_those_that_are() {
     let error = quorate_store::open("mysql:/x").expect_err("no such store");
-    assert_eq!(
-        error.to_string(),
-        "no store is called \"mysql\"; there are memory, sqlite"
-    );
+    assert_eq!(error.to_string(), "no store is called \"mysql\"; there are memory, sqlite");
 }
 
 #[test]

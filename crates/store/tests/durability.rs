@@ -30,12 +30,7 @@ const SKIPPED: i32 = 77;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["child-append", folder] => append(Path::new(folder)),
         ["child-fill", folder] => fill(Path::new(folder)),
         // `cargo test -- --list` asks every test program.
@@ -72,32 +67,18 @@ fn commit(number: u64) -> [Write; 2] {
 /// The number of whole commits in the store. Panics if any of them is there in part or twice.
 fn whole_commits(store: &mut dyn Store) -> u64 {
     let restored = store.restore(at(0)).expect("restore");
-    let sequences: Vec<u64> = restored
-        .results
-        .iter()
-        .map(|result| result.id.sequence)
-        .collect();
+    let sequences: Vec<u64> = restored.results.iter().map(|result| result.id.sequence).collect();
     let all = u64::try_from(sequences.len()).expect("a number");
-    assert_eq!(
-        sequences,
-        (1..=all).collect::<Vec<_>>(),
-        "no gap, no repetition"
-    );
+    assert_eq!(sequences, (1..=all).collect::<Vec<_>>(), "no gap, no repetition");
     assert_eq!(all % BATCH, 0, "whole commits only");
     let commits = all / BATCH;
     let mark = restored.watermarks.get(&(id("fra-1"), BootId(1))).copied();
     assert_eq!(mark.unwrap_or(0), all);
-    let query = IncidentQuery {
-        limit: usize::MAX,
-        ..IncidentQuery::default()
-    };
+    let query = IncidentQuery { limit: usize::MAX, ..IncidentQuery::default() };
     let found = [
         store.incidents(&query).expect("incidents").len(),
         store.due(at(1_000_000), usize::MAX).expect("due").len(),
-        store
-            .history(&id("shop"), usize::MAX)
-            .expect("history")
-            .len(),
+        store.history(&id("shop"), usize::MAX).expect("history").len(),
     ];
     let expected = usize::try_from(commits).expect("a number");
     assert_eq!(found, [expected; 3], "incidents, messages and verdicts");
@@ -110,9 +91,7 @@ fn append(folder: &Path) {
     let mut out = std::io::stdout();
     for number in whole_commits(store.as_mut()) + 1.. {
         store.commit(&commit(number)).expect("commit");
-        writeln!(out, "{number}")
-            .and_then(|()| out.flush())
-            .expect("the parent listens");
+        writeln!(out, "{number}").and_then(|()| out.flush()).expect("the parent listens");
     }
 }
 
@@ -132,10 +111,7 @@ fn killed() {
         let mut number = |line: std::io::Result<String>| {
             acknowledged = line.expect("a line").parse().expect("a number");
         };
-        for line in lines
-            .by_ref()
-            .take(usize::try_from(cycle * 7 % 40 + 1).expect("small"))
-        {
+        for line in lines.by_ref().take(usize::try_from(cycle * 7 % 40 + 1).expect("small")) {
             number(line);
         }
         // From cycle to cycle a little later within that commit.
@@ -194,20 +170,12 @@ fn fill(folder: &Path) {
     };
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
     assert!(acknowledged > 10, "{acknowledged}");
-    let again = store
-        .commit(&commit(acknowledged + 1))
-        .expect_err("still full");
+    let again = store.commit(&commit(acknowledged + 1)).expect_err("still full");
     assert!(matches!(again, StoreError::Full { .. }), "{again:?}");
-    assert_eq!(
-        whole_commits(store.as_mut()),
-        acknowledged,
-        "readable while full"
-    );
+    assert_eq!(whole_commits(store.as_mut()), acknowledged, "readable while full");
     fs::remove_file(&ballast).expect("room");
     for number in acknowledged + 1..acknowledged + 11 {
-        store
-            .commit(&commit(number))
-            .expect("commit after there is room");
+        store.commit(&commit(number)).expect("commit after there is room");
     }
     drop(store);
     assert_eq!(whole_commits(open(folder).as_mut()), acknowledged + 10);

@@ -9,9 +9,7 @@ use crate::testing::{gate_with, spec};
 
 fn reasons(applied: &Applied) -> Vec<(&str, &str)> {
     let rejections = applied.rejections.iter();
-    rejections
-        .map(|rejection| (rejection.check.as_str(), rejection.reason.as_str()))
-        .collect()
+    rejections.map(|rejection| (rejection.check.as_str(), rejection.reason.as_str())).collect()
 }
 
 #[test]
@@ -42,12 +40,7 @@ fn each_refusal_has_its_reason_and_spares_the_others() {
             ("denied", "POLICY_DENIED"),
         ]
     );
-    assert!(
-        applied
-            .rejections
-            .iter()
-            .all(|rejection| !rejection.message.is_empty())
-    );
+    assert!(applied.rejections.iter().all(|rejection| !rejection.message.is_empty()));
     assert_eq!(config.revisions(), [("good".to_owned(), 1)].into());
 }
 
@@ -55,12 +48,7 @@ fn each_refusal_has_its_reason_and_spares_the_others() {
 fn a_refused_check_keeps_its_revision_even_in_a_full_update() {
     let mut config = Config::default();
     let gate = gate_with(Limits::default());
-    config.apply(
-        true,
-        &[],
-        vec![spec("shop", 1, "ok"), spec("blog", 1, "ok")],
-        &gate,
-    );
+    config.apply(true, &[], vec![spec("shop", 1, "ok"), spec("blog", 1, "ok")], &gate);
     let applied = config.apply(true, &[], vec![spec("shop", 2, "nonsense")], &gate);
     assert_eq!(reasons(&applied), [("shop", "OPTIONS_INVALID")]);
     assert_eq!(applied.removed, ["blog".parse().unwrap()]);
@@ -71,12 +59,7 @@ fn a_refused_check_keeps_its_revision_even_in_a_full_update() {
 fn only_removals_remove_in_a_partial_update() {
     let mut config = Config::default();
     let gate = gate_with(Limits::default());
-    config.apply(
-        true,
-        &[],
-        vec![spec("shop", 1, "ok"), spec("blog", 1, "ok")],
-        &gate,
-    );
+    config.apply(true, &[], vec![spec("shop", 1, "ok"), spec("blog", 1, "ok")], &gate);
     let applied = config.apply(false, &["blog".into()], vec![spec("news", 1, "ok")], &gate);
     assert_eq!(applied.removed, ["blog".parse().unwrap()]);
     let names: Vec<_> = config.revisions().into_keys().collect();
@@ -86,10 +69,7 @@ fn only_removals_remove_in_a_partial_update() {
 #[test]
 fn limits_count_checks_and_their_rate_once() {
     let mut config = Config::default();
-    let gate = gate_with(Limits {
-        checks: 2,
-        ..Limits::default()
-    });
+    let gate = gate_with(Limits { checks: 2, ..Limits::default() });
     let three = ["a", "b", "c"].map(|check| spec(check, 1, "ok"));
     let applied = config.apply(true, &[], three.to_vec(), &gate);
     assert_eq!(reasons(&applied), [("c", "LIMIT_EXCEEDED")]);
@@ -97,10 +77,7 @@ fn limits_count_checks_and_their_rate_once() {
     assert!(again.rejections.is_empty());
 
     let mut config = Config::default();
-    let gate = gate_with(Limits {
-        rate: 2,
-        ..Limits::default()
-    });
+    let gate = gate_with(Limits { rate: 2, ..Limits::default() });
     let fast = |check: &str| {
         let mut spec = spec(check, 1, "ok");
         spec.interval = Some(duration_to_wire(Duration::from_secs(1)));

@@ -72,13 +72,7 @@ impl Bench {
                 () = stop.cancelled() => {}
             }
         });
-        Self {
-            clock,
-            outbox,
-            commands,
-            revisions,
-            tasks,
-        }
+        Self { clock, outbox, commands, revisions, tasks }
     }
 
     /// Configures one check whose next slot is `next_in` from now; the answer.
@@ -95,11 +89,8 @@ impl Bench {
             assignments: vec![assignment],
             ..wire::ConfigUpdate::default()
         };
-        let command = Command::Configure {
-            session: 1,
-            update: Box::new(update),
-            sent: self.clock.now(),
-        };
+        let command =
+            Command::Configure { session: 1, update: Box::new(update), sent: self.clock.now() };
         self.commands.send(command).await.unwrap();
         let message = self.message().await;
         let Message::ConfigAck(ack) = message else {
@@ -115,11 +106,7 @@ impl Bench {
             revision,
             start_within: Some(convert::duration_to_wire(within)),
         };
-        let command = Command::Run {
-            session: 1,
-            run,
-            received: self.clock.now(),
-        };
+        let command = Command::Run { session: 1, run, received: self.clock.now() };
         self.commands.send(command).await.unwrap();
     }
 
@@ -171,9 +158,7 @@ const NOW: Duration = Duration::ZERO;
 async fn probes_at_the_slots_assigned() {
     let bench = Bench::new(None);
     let began = bench.clock.uptime();
-    bench
-        .configure(spec("slots", 1, "ok"), Duration::from_secs(7))
-        .await;
+    bench.configure(spec("slots", 1, "ok"), Duration::from_secs(7)).await;
     bench.pass(190).await;
     let results = bench.results();
     let starts: Vec<_> = results
@@ -201,18 +186,13 @@ async fn a_hanging_target_is_suspected_before_its_result() {
     let age = convert::duration_from_wire("", suspect.age).unwrap();
     assert!((2_000..2_100).contains(&age.as_millis()), "{age:?}");
     let result = bench.wait_for(1).await.remove(0);
-    assert_eq!(
-        (result.outcome.as_str(), result.reason.as_str()),
-        ("fail", "timeout")
-    );
+    assert_eq!((result.outcome.as_str(), result.reason.as_str()), ("fail", "timeout"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_round_runs_once() {
     let bench = Bench::new(None);
-    bench
-        .configure(spec("round", 1, "ok"), Duration::from_secs(59))
-        .await;
+    bench.configure(spec("round", 1, "ok"), Duration::from_secs(59)).await;
     bench.ask(7, "round", 1, Duration::from_secs(1)).await;
     bench.ask(7, "round", 1, Duration::from_secs(1)).await;
     assert_eq!(bench.refusal().await, "DUPLICATE");
@@ -227,9 +207,7 @@ async fn a_round_runs_once() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_cannot_be_met_is_refused_with_its_reason() {
     let bench = Bench::new(None);
-    bench
-        .configure(spec("asked", 1, "ok"), Duration::from_secs(59))
-        .await;
+    bench.configure(spec("asked", 1, "ok"), Duration::from_secs(59)).await;
     bench.ask(1, "stranger", 1, Duration::from_secs(1)).await;
     assert_eq!(bench.refusal().await, "UNKNOWN_CHECK");
     bench.ask(1, "asked", 2, Duration::from_secs(1)).await;
@@ -252,9 +230,7 @@ async fn a_request_that_cannot_be_met_is_refused_with_its_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_requests_is_refused_beyond_the_cap() {
     let bench = Bench::new(None);
-    bench
-        .configure(spec("storm", 1, "hang"), Duration::from_secs(59))
-        .await;
+    bench.configure(spec("storm", 1, "hang"), Duration::from_secs(59)).await;
     for round in 1..=110 {
         bench.ask(round, "storm", 1, Duration::from_secs(1)).await;
     }
@@ -266,9 +242,7 @@ async fn a_storm_of_requests_is_refused_beyond_the_cap() {
 #[tokio::test(start_paused = true)]
 async fn a_new_phase_alone_moves_the_slots() {
     let bench = Bench::new(None);
-    bench
-        .configure(spec("moved", 1, "ok"), Duration::from_secs(50))
-        .await;
+    bench.configure(spec("moved", 1, "ok"), Duration::from_secs(50)).await;
     let update = wire::ConfigUpdate {
         assignments: vec![wire::Assignment {
             check: "moved".into(),
@@ -278,11 +252,8 @@ async fn a_new_phase_alone_moves_the_slots() {
         }],
         ..wire::ConfigUpdate::default()
     };
-    let command = Command::Configure {
-        session: 1,
-        update: Box::new(update),
-        sent: bench.clock.now(),
-    };
+    let command =
+        Command::Configure { session: 1, update: Box::new(update), sent: bench.clock.now() };
     bench.commands.send(command).await.unwrap();
     bench.pass(46).await;
     assert_eq!(runs("moved"), 3);
@@ -294,10 +265,7 @@ async fn a_panicking_probe_is_the_agents_fault() {
     let bench = Bench::new(None);
     bench.configure(spec("panicking", 1, "panic"), NOW).await;
     let result = bench.wait_for(1).await.remove(0);
-    assert_eq!(
-        (result.outcome.as_str(), result.reason.as_str()),
-        ("inconclusive", "internal")
-    );
+    assert_eq!((result.outcome.as_str(), result.reason.as_str()), ("inconclusive", "internal"));
     bench.pass(61).await;
     assert_eq!(bench.results().len(), 2);
 }
@@ -314,11 +282,7 @@ async fn a_target_that_asks_for_peace_gets_ten_intervals() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_carry_the_word_of_an_island() {
-    let anchors = || {
-        (1..=5)
-            .map(|n| format!("192.0.2.{n}:53"))
-            .collect::<Vec<_>>()
-    };
+    let anchors = || (1..=5).map(|n| format!("192.0.2.{n}:53")).collect::<Vec<_>>();
     for (reachable, word) in [(false, Health::Island), (true, Health::Fine)] {
         let bench = Bench::with_anchors(None, anchors(), reachable);
         bench.configure(spec("cut-off", 1, "fail"), NOW).await;
@@ -336,19 +300,14 @@ async fn stopping_leaves_a_result_for_what_was_under_way() {
     bench.pass(1).await;
     assert!(bench.tasks.shut_down(Duration::from_secs(1)).await);
     let result = bench.results().remove(0);
-    assert_eq!(
-        (result.outcome.as_str(), result.reason.as_str()),
-        ("inconclusive", "cancelled")
-    );
+    assert_eq!((result.outcome.as_str(), result.reason.as_str()), ("inconclusive", "cancelled"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_goes_on_at_the_kept_phase() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::new(Some(ConfigCache::new(folder.path())));
-    bench
-        .configure(spec("kept", 4, "ok"), Duration::from_secs(30))
-        .await;
+    bench.configure(spec("kept", 4, "ok"), Duration::from_secs(30)).await;
     bench.tasks.shut_down(Duration::from_secs(1)).await;
     assert_eq!(runs("kept"), 0);
 

@@ -83,10 +83,7 @@ impl<'a> Session<'a> {
     ) -> Self {
         let now = uplink.clock.now();
         // Results above the last one made cannot have been stored.
-        let stored = greeting
-            .welcome
-            .resume_after_sequence
-            .min(uplink.outbox.last());
+        let stored = greeting.welcome.resume_after_sequence.min(uplink.outbox.last());
         uplink.outbox.begin_session();
         uplink.outbox.ack_through(stored);
         let allowed = usize::try_from(greeting.welcome.max_inflight_batches).unwrap_or(1);
@@ -131,9 +128,7 @@ impl<'a> Session<'a> {
             }
             let now = uplink.clock.now();
             if now.since(self.heard) > SILENCE {
-                return Ended::Silent {
-                    address: self.address.to_owned(),
-                };
+                return Ended::Silent { address: self.address.to_owned() };
             }
             let (ready, wake) = self.outlook(now);
             let sender = self.sender.clone();
@@ -179,10 +174,7 @@ impl<'a> Session<'a> {
         now: Timestamp,
         settings: &mut watch::Receiver<quorate_model::AgentSettings>,
     ) {
-        let interval = settings
-            .borrow_and_update()
-            .heartbeat
-            .clamp(HEARTBEAT.0, HEARTBEAT.1);
+        let interval = settings.borrow_and_update().heartbeat.clamp(HEARTBEAT.0, HEARTBEAT.1);
         self.heartbeat.next = self.heartbeat.next.min(now + interval);
     }
 
@@ -196,12 +188,8 @@ impl<'a> Session<'a> {
 
     /// Says goodbye and lets the coordinator end the stream.
     async fn farewell(mut self) -> Ended {
-        let goodbye = Message::Goodbye(wire::Goodbye {
-            reason: "shutdown".to_owned(),
-        });
-        let message = wire::ConnectRequest {
-            message: Some(goodbye),
-        };
+        let goodbye = Message::Goodbye(wire::Goodbye { reason: "shutdown".to_owned() });
+        let message = wire::ConnectRequest { message: Some(goodbye) };
         let end = async {
             // Without a stream there is nobody to say it to.
             if self.sender.send(message).await.is_ok() {
@@ -226,11 +214,7 @@ impl<'a> Session<'a> {
         wake = wake.min(self.heartbeat.next);
         let mut ready = self.heartbeat.next <= now || self.uplink.outbox.has_message();
         if self.inflight.len() < self.inflight_max {
-            match self
-                .uplink
-                .outbox
-                .waiting_after(self.sent, BATCH_COUNT as u64)
-            {
+            match self.uplink.outbox.waiting_after(self.sent, BATCH_COUNT as u64) {
                 Waiting::Nothing => self.linger = None,
                 Waiting::Pressing => ready = true,
                 Waiting::Patient => {
@@ -257,10 +241,7 @@ impl<'a> Session<'a> {
         if self.inflight.len() >= self.inflight_max {
             return None;
         }
-        let results = self
-            .uplink
-            .outbox
-            .batch_after(self.sent, BATCH_COUNT, BATCH_BYTES);
+        let results = self.uplink.outbox.batch_after(self.sent, BATCH_COUNT, BATCH_BYTES);
         let last = results.last()?.sequence;
         self.sent = last;
         self.inflight.push_back(last);
@@ -310,12 +291,7 @@ impl<'a> Session<'a> {
             Some(Reply::ResultAck(ack)) => self.acked(ack.through_sequence),
             Some(Reply::RunProbe(run)) => {
                 let received = self.heard;
-                self.command(Command::Run {
-                    session: self.number,
-                    run,
-                    received,
-                })
-                .await;
+                self.command(Command::Run { session: self.number, run, received }).await;
             }
             Some(Reply::Drain(drain)) => {
                 return Some(Ended::Drained {
@@ -346,19 +322,12 @@ impl<'a> Session<'a> {
 
     fn heard_beat(&mut self, sequence: u64) {
         let beat = &mut self.heartbeat;
-        let Some(at) = beat
-            .unanswered
-            .iter()
-            .position(|(number, _)| *number == sequence)
-        else {
+        let Some(at) = beat.unanswered.iter().position(|(number, _)| *number == sequence) else {
             return;
         };
         if let Some((_, sent)) = beat.unanswered.drain(..=at).next_back() {
             let round_trip = self.heard.since(sent);
-            beat.round_trip = Some(
-                beat.round_trip
-                    .map_or(round_trip, |best| best.min(round_trip)),
-            );
+            beat.round_trip = Some(beat.round_trip.map_or(round_trip, |best| best.min(round_trip)));
         }
     }
 

@@ -37,10 +37,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).expect("a certificate").pem();
-        Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        }
+        Self { issuer: Issuer::new(params, key), pem }
     }
 
     fn sign(&self, name: &str, usage: ExtendedKeyUsagePurpose) -> (String, String) {
@@ -110,10 +107,7 @@ impl AgentService for Service {
         request: Request<Streaming<wire::ConnectRequest>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let (outgoing, receiver) = mpsc::channel(16);
-        let peer = Peer {
-            incoming: request.into_inner(),
-            outgoing,
-        };
+        let peer = Peer { incoming: request.into_inner(), outgoing };
         self.0.send(peer).await.expect("the test listens");
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -148,11 +142,7 @@ impl Coordinator {
                 .await
                 .expect("the server runs");
         });
-        Self {
-            address,
-            peers,
-            _server: server,
-        }
+        Self { address, peers, _server: server }
     }
 
     /// The next stream, and the hello on it.
@@ -198,10 +188,7 @@ pub fn settings(anchors: &[String]) -> wire::AgentSettings {
 impl Peer {
     pub async fn send(&self, message: Reply) {
         let message = Some(message);
-        let sent = self
-            .outgoing
-            .send(Ok(wire::ConnectResponse { message }))
-            .await;
+        let sent = self.outgoing.send(Ok(wire::ConnectResponse { message })).await;
         sent.expect("the stream is open");
     }
 
@@ -215,10 +202,7 @@ impl Peer {
         let message = tokio::time::timeout(DEADLINE, self.incoming.message())
             .await
             .expect("a message comes in time");
-        message
-            .ok()
-            .flatten()
-            .map(|message| message.message.expect("a known message"))
+        message.ok().flatten().map(|message| message.message.expect("a known message"))
     }
 
     /// The next message for which `pick` returns something. Heartbeats are answered on the way.
@@ -227,9 +211,7 @@ impl Peer {
             loop {
                 let message = self.next().await;
                 if let Message::Heartbeat(beat) = &message {
-                    let ack = wire::HeartbeatAck {
-                        sequence: beat.sequence,
-                    };
+                    let ack = wire::HeartbeatAck { sequence: beat.sequence };
                     self.send(Reply::HeartbeatAck(ack)).await;
                 }
                 if let Some(found) = pick(&message) {
@@ -237,9 +219,7 @@ impl Peer {
                 }
             }
         };
-        tokio::time::timeout(DEADLINE, search)
-            .await
-            .expect("the message comes in time")
+        tokio::time::timeout(DEADLINE, search).await.expect("the message comes in time")
     }
 
     /// The results of the next batch.
@@ -252,8 +232,7 @@ impl Peer {
     }
 
     pub async fn acknowledge(&self, through_sequence: u64) {
-        self.send(Reply::ResultAck(wire::ResultAck { through_sequence }))
-            .await;
+        self.send(Reply::ResultAck(wire::ResultAck { through_sequence })).await;
     }
 
     /// Sends a configuration; the answer to it.

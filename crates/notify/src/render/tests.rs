@@ -6,26 +6,11 @@ use quorate_model::{BlockReason, NoticeKind, Timestamp};
 fn subjects_say_what_happened_where_and_why() {
     let operator = |resolved| subject(&notice(resolved));
     for (shown, expected) in [
-        (
-            subject(&about(AlertKind::Page)),
-            "[DOWN] shop (3/5 regions): connect timeout",
-        ),
-        (
-            subject(&about(AlertKind::Resolved)),
-            "[RESOLVED] shop: over after 12m16s",
-        ),
-        (
-            subject(&about(AlertKind::Digest)),
-            "[DIGEST] shop (3/5 regions): connect timeout",
-        ),
-        (
-            operator(false),
-            "[OPERATOR] agent lost: region fra, agent fra-1",
-        ),
-        (
-            operator(true),
-            "[OPERATOR RESOLVED] agent lost: region fra, agent fra-1",
-        ),
+        (subject(&about(AlertKind::Page)), "[DOWN] shop (3/5 regions): connect timeout"),
+        (subject(&about(AlertKind::Resolved)), "[RESOLVED] shop: over after 12m16s"),
+        (subject(&about(AlertKind::Digest)), "[DIGEST] shop (3/5 regions): connect timeout"),
+        (operator(false), "[OPERATOR] agent lost: region fra, agent fra-1"),
+        (operator(true), "[OPERATOR RESOLVED] agent lost: region fra, agent fra-1"),
     ] {
         assert_eq!(shown, expected);
     }
@@ -35,18 +20,11 @@ fn subjects_say_what_happened_where_and_why() {
 fn the_symptom_is_that_of_most_counted_failures() {
     let mut page = alert(AlertKind::Page);
     let entries = &mut page.incident.verdict.ballot.entries;
-    entries[0].outcome = Some(Outcome::Fail {
-        phase: Phase::Assert,
-        reason: Reason::Status,
-    });
+    entries[0].outcome = Some(Outcome::Fail { phase: Phase::Assert, reason: Reason::Status });
     assert_eq!(symptom(entries).as_deref(), Some("connect timeout"));
     entries[1].counted = Counted::Island;
-    entries[2].outcome = Some(Outcome::Blocked {
-        reason: BlockReason::RateLimit,
-    });
-    entries[4].outcome = Some(Outcome::Blocked {
-        reason: BlockReason::RateLimit,
-    });
+    entries[2].outcome = Some(Outcome::Blocked { reason: BlockReason::RateLimit });
+    entries[4].outcome = Some(Outcome::Blocked { reason: BlockReason::RateLimit });
     assert_eq!(symptom(entries).as_deref(), Some("blocked by rate limit"));
     for entry in entries {
         entry.outcome = None;
@@ -61,10 +39,7 @@ fn the_symptom_is_that_of_most_counted_failures() {
 #[test]
 fn nothing_from_a_target_reaches_a_terminal_unescaped() {
     let shown = escape("a\u{1b}[2J\r\n\u{202e}b\u{9b}\u{200b}\u{7f}c \u{fc}", 100);
-    assert_eq!(
-        shown,
-        "a\\u{1b}[2J\\r\\n\\u{202e}b\\u{9b}\\u{200b}\\u{7f}c \u{fc}"
-    );
+    assert_eq!(shown, "a\\u{1b}[2J\\r\\n\\u{202e}b\\u{9b}\\u{200b}\\u{7f}c \u{fc}");
     assert_eq!(escape("abcdef", 3), "abc\u{2026}");
     assert_eq!(escape("abc", 3), "abc");
 }
@@ -95,8 +70,5 @@ fn a_notice_about_nobody_in_particular_is_only_its_kind() {
         check: None,
         message: "the disk is full".into(),
     };
-    assert_eq!(
-        subject(&Delivery::Operator(bare)),
-        "[OPERATOR] store failing"
-    );
+    assert_eq!(subject(&Delivery::Operator(bare)), "[OPERATOR] store failing");
 }

@@ -40,10 +40,7 @@ impl Answer {
             410 => ": it wants no more messages, remove the receiver or give it a new URL",
             _ => "",
         };
-        Err(SendError {
-            message: format!("{endpoint} answered {}{advice}", self.status),
-            retry,
-        })
+        Err(SendError { message: format!("{endpoint} answered {}{advice}", self.status), retry })
     }
 
     /// How long the receiver asks us to wait: a number of seconds or a date. Source: RFC 9110,

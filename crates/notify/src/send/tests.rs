@@ -36,14 +36,9 @@ async fn post(name: &str, trusted: bool) -> Result<Answer, SendError> {
     if trusted {
         roots.add(root).unwrap();
     }
-    let sender = Sender {
-        tls: Some(Arc::new(tls(roots).unwrap())),
-    };
+    let sender = Sender { tls: Some(Arc::new(tls(roots).unwrap())) };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!(
-        "https://127.0.0.1:{}/s3cret",
-        listener.local_addr().unwrap().port()
-    );
+    let url = format!("https://127.0.0.1:{}/s3cret", listener.local_addr().unwrap().port());
     let endpoint = Endpoint::parse(&url, false).unwrap();
     let serve = async {
         let (stream, _) = listener.accept().await.unwrap();
@@ -52,10 +47,7 @@ async fn post(name: &str, trusted: bool) -> Result<Answer, SendError> {
         };
         let mut buffer = vec![0; 4_096];
         assert!(stream.read(&mut buffer).await.unwrap() > 0);
-        stream
-            .write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         stream.shutdown().await.ok();
     };
     let body = Bytes::from_static(b"{}");
@@ -72,10 +64,7 @@ async fn speaks_tls_to_a_server_that_it_trusts() {
 #[tokio::test]
 async fn refuses_a_server_that_it_does_not_trust() {
     let error = post("127.0.0.1", false).await.unwrap_err();
-    assert!(
-        error.message.contains("the TLS handshake failed"),
-        "{error}"
-    );
+    assert!(error.message.contains("the TLS handshake failed"), "{error}");
     assert!(!error.message.contains("s3cret"), "{error}");
     assert_eq!(error.retry, Retry::BackOff);
 }

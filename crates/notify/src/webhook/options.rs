@@ -21,18 +21,13 @@ fn timeout() -> HumanDuration {
     TIMEOUT_DEFAULT
 }
 
-const TIMEOUT_RANGE: [HumanDuration; 2] = [
-    HumanDuration(Duration::from_secs(1)),
-    HumanDuration(Duration::from_secs(60)),
-];
+const TIMEOUT_RANGE: [HumanDuration; 2] =
+    [HumanDuration(Duration::from_secs(1)), HumanDuration(Duration::from_secs(60))];
 
 /// A signed POST to a URL, as Standard Webhooks 1.0.0 describes it.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "read field by field, so that all problems are told at once"
-)]
+#[expect(dead_code, reason = "read field by field, so that all problems are told at once")]
 pub(super) struct Options {
     /// Where to post: an `https` URL. May be a reference, if its path is a secret.
     #[schemars(schema_with = "option::text_or_reference")]
@@ -71,10 +66,7 @@ pub(super) fn parse(options: &Value) -> Result<Webhook, Vec<OptionProblem>> {
     }
     let (Some(endpoint), Some(keys)) = (endpoint, keys) else {
         // Both are required, so their absence is a problem that was told above.
-        return Err(vec![OptionProblem::at(
-            &[],
-            "`url` and `secret` are missing",
-        )]);
+        return Err(vec![OptionProblem::at(&[], "`url` and `secret` are missing")]);
     };
     Ok(Webhook::Ready(Box::new(Ready {
         endpoint,
@@ -111,10 +103,7 @@ fn keys(
 ) -> Vec<SigningKey> {
     let secrets = secret_list.as_slice();
     if !(1..=2).contains(&secrets.len()) {
-        fields.problem(
-            &["secret"],
-            "expected one secret, or two while one replaces the other",
-        );
+        fields.problem(&["secret"], "expected one secret, or two while one replaces the other");
     }
     let mut keys = Vec::new();
     for (index, secret) in secrets.iter().enumerate() {
@@ -137,13 +126,7 @@ fn keys(
 /// Headers that this notifier or HTTP itself sets.
 fn is_reserved(name: &HeaderName) -> bool {
     let name = name.as_str();
-    let ours = [
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "transfer-encoding",
-    ];
+    let ours = ["connection", "content-length", "content-type", "host", "transfer-encoding"];
     name.starts_with("webhook-") || ours.contains(&name)
 }
 

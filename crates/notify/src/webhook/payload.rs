@@ -14,21 +14,9 @@ pub(super) const BODY_BYTES_MAX: usize = 20_000;
 
 /// How much is said, from all to the least that still tells what happened.
 const CUTS: [Cut; 3] = [
-    Cut {
-        text: 1_000,
-        regions: 64,
-        labels: 64,
-    },
-    Cut {
-        text: 200,
-        regions: 32,
-        labels: 16,
-    },
-    Cut {
-        text: 100,
-        regions: 8,
-        labels: 0,
-    },
+    Cut { text: 1_000, regions: 64, labels: 64 },
+    Cut { text: 200, regions: 32, labels: 16 },
+    Cut { text: 100, regions: 8, labels: 0 },
 ];
 
 /// Bounds on what is said.
@@ -124,11 +112,7 @@ fn write<T: Serialize>(
     at: Timestamp,
     data: T,
 ) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Body {
-        event: delivery.event_type(),
-        timestamp: at.to_string(),
-        data,
-    })
+    serde_json::to_string(&Body { event: delivery.event_type(), timestamp: at.to_string(), data })
 }
 
 /// At most `max` characters of `text`.
@@ -174,11 +158,7 @@ fn alert_data(alert: &Alert, to: Cut) -> AlertData {
             .map(|(key, value)| (cut(key, to.text), cut(value, to.text)))
             .collect(),
         runbook: alert.runbook.as_ref().map(|runbook| cut(runbook, to.text)),
-        regions: entries
-            .iter()
-            .take(to.regions)
-            .map(|entry| region(entry, to))
-            .collect(),
+        regions: entries.iter().take(to.regions).map(|entry| region(entry, to)).collect(),
         regions_left_out: entries.len().saturating_sub(to.regions),
     }
 }

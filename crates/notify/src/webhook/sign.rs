@@ -34,9 +34,7 @@ impl SigningKey {
             .map_err(|_| format!("must be base64 after `{PREFIX}`; {help}"))?;
         if !SECRET_BYTES.contains(&bytes.len()) {
             let length = bytes.len();
-            return Err(format!(
-                "must be 24 to 64 bytes in base64, this is {length}; {help}"
-            ));
+            return Err(format!("must be 24 to 64 bytes in base64, this is {length}; {help}"));
         }
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
     }

@@ -33,19 +33,12 @@ fn webhook(options: &Value) -> Box<dyn Notifier> {
 /// What is wrong with the options, one problem a line.
 fn problems(options: &Value) -> String {
     let problems = KIND.parse(options).expect_err("bad options");
-    problems
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!(
-        "http://{}/hook/s3cret?token=s3cret",
-        listener.local_addr().unwrap()
-    );
+    let url = format!("http://{}/hook/s3cret?token=s3cret", listener.local_addr().unwrap());
     (listener, url)
 }
 
@@ -62,10 +55,7 @@ async fn exchange(
 ) -> (Result<(), SendError>, Received) {
     let (listener, url) = listen().await;
     let mut options = json!({ "url": url, "secret": SECRET });
-    options
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let (seen, mut requests) = mpsc::channel(4);
     let serve = async {
         let (stream, _) = listener.accept().await.unwrap();
@@ -80,10 +70,7 @@ async fn exchange(
             }
         });
         let server = hyper::server::conn::http1::Builder::new();
-        server
-            .serve_connection(TokioIo::new(stream), service)
-            .await
-            .ok();
+        server.serve_connection(TokioIo::new(stream), service).await.ok();
     };
     let notifier = webhook(&options);
     let message = message();
@@ -101,9 +88,7 @@ fn answer(status: u16, headers: Headers<'_>) -> Response<Full<Bytes>> {
     for (name, value) in headers {
         response = response.header(*name, *value);
     }
-    response
-        .body(Full::new(Bytes::from_static(b"s3cret from the receiver")))
-        .unwrap()
+    response.body(Full::new(Bytes::from_static(b"s3cret from the receiver"))).unwrap()
 }
 
 #[test]
@@ -131,10 +116,7 @@ async fn posts_a_signed_message_once() {
     assert_eq!(header("webhook-timestamp"), "1614265330");
     // An independent library signs what arrived in the same way.
     let library = standardwebhooks::Webhook::new(SECRET).unwrap();
-    let (id, seconds) = (
-        header("webhook-id"),
-        header("webhook-timestamp").parse().unwrap(),
-    );
+    let (id, seconds) = (header("webhook-id"), header("webhook-timestamp").parse().unwrap());
     let expected = library.sign(id, seconds, received.body.as_bytes()).unwrap();
     assert_eq!(header("webhook-signature"), expected);
     let body: Value = serde_json::from_str(&received.body).unwrap();
@@ -147,15 +129,9 @@ async fn signs_with_both_secrets_during_a_rotation() {
     let (_, second) = exchange(answer(200, &[]), &json!({ "secret": OTHER })).await;
     let (_, first) = exchange(answer(200, &[]), &json!({ "secret": [SECRET] })).await;
     let signature = |received: &Received| {
-        received.head.headers["webhook-signature"]
-            .to_str()
-            .unwrap()
-            .to_owned()
+        received.head.headers["webhook-signature"].to_str().unwrap().to_owned()
     };
-    assert_eq!(
-        signature(&both),
-        format!("{} {}", signature(&first), signature(&second))
-    );
+    assert_eq!(signature(&both), format!("{} {}", signature(&first), signature(&second)));
 }
 
 #[tokio::test]
@@ -178,17 +154,9 @@ async fn only_2xx_is_success_and_each_failure_says_whether_to_try_again() {
         (425, &[], Some(Retry::BackOff)),
         (429, &[], Some(Retry::BackOff)),
         (429, &late, Some(seconds(120))),
-        (
-            429,
-            &date,
-            Some(Retry::After(Duration::from_micros(120_000_001))),
-        ),
+        (429, &date, Some(Retry::After(Duration::from_micros(120_000_001)))),
         (429, &[("retry-after", "soon")], Some(Retry::BackOff)),
-        (
-            429,
-            &[("retry-after", "99999999999999999999999")],
-            Some(seconds(86_400)),
-        ),
+        (429, &[("retry-after", "99999999999999999999999")], Some(seconds(86_400))),
         (500, &[], Some(Retry::BackOff)),
         (502, &late, Some(Retry::BackOff)),
         (503, &late, Some(seconds(120))),
@@ -197,11 +165,7 @@ async fn only_2xx_is_success_and_each_failure_says_whether_to_try_again() {
     for (status, headers, retry) in cases {
         let (outcome, _) = exchange(answer(status, headers), &json!({})).await;
         let failure = outcome.err();
-        assert_eq!(
-            failure.as_ref().map(|error| error.retry),
-            retry,
-            "{status} {headers:?}"
-        );
+        assert_eq!(failure.as_ref().map(|error| error.retry), retry, "{status} {headers:?}");
         if let Some(failure) = failure {
             let message = failure.message;
             assert!(message.contains(&status.to_string()), "{message}");
@@ -252,10 +216,7 @@ async fn a_connection_that_breaks_off_is_tried_again() {
 
     let error = broken(|mut stream| async move {
         begun(&mut stream).await;
-        stream
-            .write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n").await.unwrap();
     })
     .await;
     assert!(error.message.contains("the exchange broke off"), "{error}");
@@ -269,10 +230,7 @@ async fn a_receiver_that_hangs_is_left_when_the_time_is_up() {
         stream.read_to_end(&mut sink).await.ok();
     })
     .await;
-    assert!(
-        error.message.contains("no complete answer within 1s"),
-        "{error}"
-    );
+    assert!(error.message.contains("no complete answer within 1s"), "{error}");
     let error = broken(|mut stream| async move {
         begun(&mut stream).await;
         let head = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nslow";
@@ -281,10 +239,7 @@ async fn a_receiver_that_hangs_is_left_when_the_time_is_up() {
         stream.read_to_end(&mut sink).await.ok();
     })
     .await;
-    assert!(
-        error.message.contains("no complete answer within 1s"),
-        "{error}"
-    );
+    assert!(error.message.contains("no complete answer within 1s"), "{error}");
 }
 
 #[tokio::test]
@@ -308,10 +263,7 @@ async fn nobody_there_is_tried_again() {
     drop(listener);
     let notifier = webhook(&json!({ "url": url, "secret": SECRET }));
     let error = notifier.send(&message()).await.unwrap_err();
-    assert!(
-        error.message.contains("cannot connect to 127.0.0.1:"),
-        "{error}"
-    );
+    assert!(error.message.contains("cannot connect to 127.0.0.1:"), "{error}");
     assert_eq!(error.retry, Retry::BackOff);
 }
 
@@ -320,14 +272,8 @@ async fn references_parse_but_do_not_send() {
     let url = "https://hooks.example.com/";
     for (options, option) in [
         (json!({ "url": url, "secret": { "env": "HOOK" } }), "secret"),
-        (
-            json!({ "url": url, "secret": [SECRET, { "file": "/run/hook" }] }),
-            "secret.1",
-        ),
-        (
-            json!({ "url": { "credential": "hook" }, "secret": SECRET }),
-            "url",
-        ),
+        (json!({ "url": url, "secret": [SECRET, { "file": "/run/hook" }] }), "secret.1"),
+        (json!({ "url": { "credential": "hook" }, "secret": SECRET }), "url"),
         (
             json!({ "url": url, "secret": SECRET, "headers": { "X-Key": { "env": "K" } } }),
             "headers.X-Key",
@@ -367,43 +313,25 @@ fn everything_wrong_is_said_at_once() {
         "retries: no such option; there are url, secret, headers, timeout, allow_http",
     ];
     assert_eq!(found.lines().collect::<Vec<_>>(), expected);
-    assert_eq!(
-        problems(&json!({})),
-        "`url` is missing\n`secret` is missing"
-    );
-    assert_eq!(
-        problems(&json!([])).lines().next(),
-        Some("expected a map of options")
-    );
+    assert_eq!(problems(&json!({})), "`url` is missing\n`secret` is missing");
+    assert_eq!(problems(&json!([])).lines().next(), Some("expected a map of options"));
 }
 
 #[test]
 fn urls_must_be_https_unless_they_stay_on_this_machine() {
     let judge = |url: &str, allow_http: bool| {
         let options = json!({ "url": url, "secret": SECRET, "allow_http": allow_http });
-        KIND.parse(&options)
-            .map(drop)
-            .map_err(|problems| problems[0].to_string())
+        KIND.parse(&options).map(drop).map_err(|problems| problems[0].to_string())
     };
-    for good in [
-        "https://a.example/x",
-        "http://127.0.0.1:1/",
-        "http://[::1]/",
-        "http://localhost/",
-    ] {
+    for good in ["https://a.example/x", "http://127.0.0.1:1/", "http://[::1]/", "http://localhost/"]
+    {
         assert_eq!(judge(good, false), Ok(()), "{good}");
     }
     assert_eq!(judge("http://a.example/", true), Ok(()));
     for (bad, why) in [
-        (
-            "http://a.example/",
-            "url: must be https, or set `allow_http: true`",
-        ),
+        ("http://a.example/", "url: must be https, or set `allow_http: true`"),
         ("ftp://a.example/", "url: must be https, not ftp"),
-        (
-            "https://u:p@a.example/",
-            "url: must not hold credentials: send them in a header",
-        ),
+        ("https://u:p@a.example/", "url: must not hold credentials: send them in a header"),
         ("a.example", "url: not a URL: relative URL without a base"),
     ] {
         assert_eq!(judge(bad, false), Err(why.to_owned()), "{bad}");
@@ -433,10 +361,7 @@ fn debug_shows_no_secret() {
         }))
     );
     assert!(shown.contains("https://a.example"), "{shown}");
-    assert!(
-        !shown.contains("s3cret") && !shown.contains(&SECRET[6..]),
-        "{shown}"
-    );
+    assert!(!shown.contains("s3cret") && !shown.contains(&SECRET[6..]), "{shown}");
 }
 
 fn pretty(delivery: &Delivery) -> String {
@@ -468,9 +393,7 @@ fn a_body_stays_below_20_kilobytes_and_still_tells_what_happened() {
     let long = "\u{1}".repeat(30_000);
     huge.target.clone_from(&long);
     huge.runbook = Some(long.clone());
-    huge.labels = (0..500)
-        .map(|n| (format!("{n}{long}"), long.clone()))
-        .collect();
+    huge.labels = (0..500).map(|n| (format!("{n}{long}"), long.clone())).collect();
     let ballot = &mut huge.incident.verdict.ballot;
     ballot.entries = ballot.entries.iter().cycle().take(300).cloned().collect();
     for entry in &mut ballot.entries {
@@ -493,14 +416,8 @@ fn the_page_tells_every_option() {
     let options = schema.get("properties").unwrap().as_object().unwrap();
     assert_eq!(options.len(), 5);
     for name in options.keys() {
-        assert!(
-            page.contains(&format!("| `{name}` |")),
-            "the page does not tell `{name}`"
-        );
-        assert!(
-            options[name]["description"].is_string(),
-            "`{name}` has no description"
-        );
+        assert!(page.contains(&format!("| `{name}` |")), "the page does not tell `{name}`");
+        assert!(options[name]["description"].is_string(), "`{name}` has no description");
     }
     // What the schema names is what the parser takes.
     let none = problems(&json!({ "zzzzzzzzzz": 1 }));

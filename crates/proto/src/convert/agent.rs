@@ -70,10 +70,9 @@ pub fn health_from_wire(health: i32) -> Result<Health, WireError> {
         Ok(wire::Health::Fine) => Ok(Health::Fine),
         Ok(wire::Health::Island) => Ok(Health::Island),
         Ok(wire::Health::Overloaded) => Ok(Health::Overloaded),
-        Ok(wire::Health::Unspecified) | Err(_) => Err(WireError::Invalid {
-            field: "health",
-            problem: "is unspecified or unknown",
-        }),
+        Ok(wire::Health::Unspecified) | Err(_) => {
+            Err(WireError::Invalid { field: "health", problem: "is unspecified or unknown" })
+        }
     }
 }
 
@@ -91,16 +90,9 @@ pub fn settings_to_wire(settings: &AgentSettings) -> wire::AgentSettings {
 pub fn settings_from_wire(settings: wire::AgentSettings) -> Result<AgentSettings, WireError> {
     let timer = |field, value| positive(field, duration_from_wire(field, value)?);
     if settings.anchors.len() > ANCHORS_MAX {
-        return Err(WireError::Invalid {
-            field: "anchors",
-            problem: "has more than 16 entries",
-        });
+        return Err(WireError::Invalid { field: "anchors", problem: "has more than 16 entries" });
     }
-    if settings
-        .anchors
-        .iter()
-        .any(|anchor| anchor.len() > ANCHOR_BYTES_MAX)
-    {
+    if settings.anchors.iter().any(|anchor| anchor.len() > ANCHOR_BYTES_MAX) {
         return Err(WireError::Invalid {
             field: "anchors",
             problem: "has an entry longer than 262 bytes",
@@ -131,9 +123,7 @@ pub fn spec_to_wire(spec: &ProbeSpec) -> wire::CheckSpec {
 /// What an agent must know of a check: good names, each time above zero.
 pub fn spec_from_wire(spec: wire::CheckSpec) -> Result<ProbeSpec, WireError> {
     let time = |field, value| positive(field, duration_from_wire(field, value)?);
-    let options = spec
-        .options
-        .ok_or(WireError::Missing { field: "options" })?;
+    let options = spec.options.ok_or(WireError::Missing { field: "options" })?;
     Ok(ProbeSpec {
         check: id_from_wire("check", &spec.check)?,
         revision: Revision(spec.revision),
@@ -163,10 +153,7 @@ pub fn suspicion(suspect: &wire::Suspect, received: &Received) -> Result<Suspici
 
 fn positive(field: &'static str, value: Duration) -> Result<Duration, WireError> {
     if value.is_zero() {
-        return Err(WireError::Invalid {
-            field,
-            problem: "must be more than zero",
-        });
+        return Err(WireError::Invalid { field, problem: "must be more than zero" });
     }
     Ok(value)
 }

@@ -47,9 +47,7 @@ pub fn incident_to_wire(incident: &Incident, full: bool) -> wire::Incident {
         IncidentState::Open => wire::incident::IncidentState::Open,
         IncidentState::Resolved => wire::incident::IncidentState::Resolved,
     };
-    let detected = incident
-        .last_success
-        .map(|at| duration_to_wire(incident.opened.since(at)));
+    let detected = incident.last_success.map(|at| duration_to_wire(incident.opened.since(at)));
     wire::Incident {
         name: incident_name(incident.id),
         check: check_name(&incident.check),

@@ -5,14 +5,8 @@ use super::sample::{at, attempted, id, incident, notice, result, transition};
 use crate::{ApiToken, DeliveryState, JoinToken, Role, Store, Write};
 
 pub(super) const CASES: &[DurableCase] = &[
-    DurableCase {
-        name: "all is the same after it was opened again",
-        run: same,
-    },
-    DurableCase {
-        name: "what was used up or stored before stays so",
-        run: still_once,
-    },
+    DurableCase { name: "all is the same after it was opened again", run: same },
+    DurableCase { name: "what was used up or stored before stays so", run: still_once },
 ];
 
 fn writes() -> Vec<Write> {
@@ -28,11 +22,7 @@ fn writes() -> Vec<Write> {
             region: id("fra"),
             expires: at(100),
         }),
-        Write::ApiToken(ApiToken {
-            hash: [2; 32],
-            name: "laptop".to_owned(),
-            role: Role::Admin,
-        }),
+        Write::ApiToken(ApiToken { hash: [2; 32], name: "laptop".to_owned(), role: Role::Admin }),
     ]
 }
 
@@ -51,10 +41,7 @@ fn same(open: &mut dyn FnMut() -> Box<dyn Store>) {
     };
     let mut store = open();
     store.commit(&writes()).expect("commit");
-    store
-        .redeem(&[1; 32], at(10))
-        .expect("redeem")
-        .expect("a good token");
+    store.redeem(&[1; 32], at(10)).expect("redeem").expect("a good token");
     let before = all(store.as_mut());
     assert_eq!(before.0.results.len(), 2);
     drop(store);
@@ -64,18 +51,12 @@ fn same(open: &mut dyn FnMut() -> Box<dyn Store>) {
 fn still_once(open: &mut dyn FnMut() -> Box<dyn Store>) {
     let mut store = open();
     store.commit(&writes()).expect("commit");
-    store
-        .redeem(&[1; 32], at(10))
-        .expect("redeem")
-        .expect("a good token");
+    store.redeem(&[1; 32], at(10)).expect("redeem").expect("a good token");
     drop(store);
     let mut store = open();
     assert_eq!(store.redeem(&[1; 32], at(11)).expect("redeem again"), None);
     store
-        .commit(&[Write::Results(vec![
-            result("fra-1", 1, 1, 90),
-            result("fra-1", 1, 2, 91),
-        ])])
+        .commit(&[Write::Results(vec![result("fra-1", 1, 1, 90), result("fra-1", 1, 2, 91)])])
         .expect("commit");
     assert_eq!(store.restore(at(0)).expect("restore").results.len(), 3);
 }

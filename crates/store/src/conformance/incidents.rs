@@ -11,14 +11,8 @@ pub(super) const CASES: &[Case] = &[
         name: "the last verdict of a check comes back with its memory and latest incident",
         run: last_verdict,
     },
-    Case {
-        name: "every verdict of a check stays in its history, the latest first",
-        run: history,
-    },
-    Case {
-        name: "an incident is opened once and changed afterwards",
-        run: upsert,
-    },
+    Case { name: "every verdict of a check stays in its history, the latest first", run: history },
+    Case { name: "an incident is opened once and changed afterwards", run: upsert },
     Case {
         name: "incidents are listed from the latest opened, page by page, filtered",
         run: queries,
@@ -26,9 +20,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 fn commit(store: &mut dyn Store, change: Transition) {
-    store
-        .commit(&[Write::Transition(Box::new(change))])
-        .expect("commit a transition");
+    store.commit(&[Write::Transition(Box::new(change))]).expect("commit a transition");
 }
 
 fn opened(store: &mut dyn Store, incident: &Incident) {
@@ -45,13 +37,7 @@ fn last_verdict(store: &mut dyn Store) {
         ..transition(&incident("shop", 0, None), &[])
     };
     commit(store, quiet.clone());
-    commit(
-        store,
-        Transition {
-            check: id("mail"),
-            ..quiet.clone()
-        },
-    );
+    commit(store, Transition { check: id("mail"), ..quiet.clone() });
     let checks = store.restore(at(0)).expect("restore").checks;
     assert_eq!(checks.len(), 2);
     let shop = &checks[&id("shop")];
@@ -68,10 +54,7 @@ fn history(store: &mut dyn Store) {
     opened(store, &incident("mail", 3_000, None));
     let times = |store: &mut dyn Store, limit| -> Vec<_> {
         let verdicts = store.history(&id("shop"), limit).expect("history");
-        verdicts
-            .iter()
-            .map(|verdict| verdict.ballot.taken)
-            .collect()
+        verdicts.iter().map(|verdict| verdict.ballot.taken).collect()
     };
     assert_eq!(times(store, 10), [at(2_000), at(1_000), at(0)]);
     assert_eq!(times(store, 1), [at(2_000)]);
@@ -80,10 +63,7 @@ fn history(store: &mut dyn Store) {
 fn upsert(store: &mut dyn Store) {
     let open = incident("shop", 0, None);
     opened(store, &open);
-    assert_eq!(
-        store.incident(open.id).expect("incident"),
-        Some(open.clone())
-    );
+    assert_eq!(store.incident(open.id).expect("incident"), Some(open.clone()));
     let over = incident("shop", 0, Some(9_000));
     opened(store, &over);
     assert_eq!(store.incident(open.id).expect("incident"), Some(over));
@@ -95,39 +75,22 @@ fn queries(store: &mut dyn Store) {
     let mut all = Vec::new();
     for n in 0..6 {
         let check = if n % 2 == 0 { "shop" } else { "mail" };
-        all.push(incident(
-            check,
-            n * 1_000,
-            (n < 4).then_some(n * 1_000 + 500),
-        ));
+        all.push(incident(check, n * 1_000, (n < 4).then_some(n * 1_000 + 500)));
     }
     // Stored in another order than opened.
     for n in [3, 0, 5, 1, 4, 2] {
         opened(store, &all[n]);
     }
     all.reverse();
-    let base = IncidentQuery {
-        limit: 10,
-        ..IncidentQuery::default()
-    };
+    let base = IncidentQuery { limit: 10, ..IncidentQuery::default() };
     let expect = |store: &mut dyn Store, query: &IncidentQuery, expected: Vec<&Incident>| {
         let found = store.incidents(query).expect("incidents");
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{query:?}");
     };
     expect(store, &base, all.iter().collect());
-    expect(
-        store,
-        &IncidentQuery {
-            limit: 0,
-            ..base.clone()
-        },
-        vec![],
-    );
+    expect(store, &IncidentQuery { limit: 0, ..base.clone() }, vec![]);
     let mut paged = Vec::new();
-    let mut page = IncidentQuery {
-        limit: 4,
-        ..base.clone()
-    };
+    let mut page = IncidentQuery { limit: 4, ..base.clone() };
     loop {
         let found = store.incidents(&page).expect("incidents");
         page.after = found.last().map(|incident| incident.id);
@@ -138,28 +101,12 @@ fn queries(store: &mut dyn Store) {
         }
     }
     assert_eq!(paged, all);
-    let shop = IncidentQuery {
-        check: Some(id("shop")),
-        ..base.clone()
-    };
+    let shop = IncidentQuery { check: Some(id("shop")), ..base.clone() };
     expect(store, &shop, vec![&all[1], &all[3], &all[5]]);
     let is_open = |incident: &&Incident| incident.state == IncidentState::Open;
-    let open = IncidentQuery {
-        open_only: true,
-        ..base
-    };
+    let open = IncidentQuery { open_only: true, ..base };
     expect(store, &open, all.iter().filter(is_open).collect());
-    expect(
-        store,
-        &IncidentQuery {
-            open_only: true,
-            ..shop.clone()
-        },
-        vec![&all[1]],
-    );
-    let after = IncidentQuery {
-        after: Some(all[2].id),
-        ..shop
-    };
+    expect(store, &IncidentQuery { open_only: true, ..shop.clone() }, vec![&all[1]]);
+    let after = IncidentQuery { after: Some(all[2].id), ..shop };
     expect(store, &after, vec![&all[3], &all[5]]);
 }

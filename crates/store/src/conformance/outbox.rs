@@ -7,18 +7,9 @@ use super::sample::{at, attempted, entry, incident, notice, transition};
 use crate::{DeliveryState, OutboxEntry, Store, Write};
 
 pub(super) const CASES: &[Case] = &[
-    Case {
-        name: "a delivery is due from its time on, the oldest decision first",
-        run: due,
-    },
-    Case {
-        name: "a key that is stored again changes nothing",
-        run: idempotent,
-    },
-    Case {
-        name: "an attempt counts, and says whether there will be another",
-        run: attempts,
-    },
+    Case { name: "a delivery is due from its time on, the oldest decision first", run: due },
+    Case { name: "a key that is stored again changes nothing", run: idempotent },
+    Case { name: "an attempt counts, and says whether there will be another", run: attempts },
     Case {
         name: "the deliveries of an incident are listed in the order of decision",
         run: of_incident,
@@ -32,38 +23,23 @@ fn keys(entries: &[OutboxEntry]) -> Vec<&str> {
 fn due(store: &mut dyn Store) {
     let [first, second, third] = [notice("a", 30), notice("b", 10), notice("c", 20)];
     let entries = vec![first.clone(), second.clone(), third.clone()];
-    store
-        .commit(&[Write::Deliveries(entries.clone())])
-        .expect("commit");
+    store.commit(&[Write::Deliveries(entries.clone())]).expect("commit");
     assert_eq!(store.next_due().expect("next due"), Some(at(10)));
     assert_eq!(store.due(at(9), 10).expect("due"), []);
     assert_eq!(keys(&store.due(at(10), 10).expect("due")), [&second.key]);
-    assert_eq!(
-        keys(&store.due(at(29), 10).expect("due")),
-        [&second.key, &third.key]
-    );
+    assert_eq!(keys(&store.due(at(29), 10).expect("due")), [&second.key, &third.key]);
     assert_eq!(store.due(at(30), 10).expect("due"), entries);
-    assert_eq!(
-        keys(&store.due(at(30), 2).expect("due")),
-        [&first.key, &second.key]
-    );
+    assert_eq!(keys(&store.due(at(30), 2).expect("due")), [&first.key, &second.key]);
 }
 
 fn idempotent(store: &mut dyn Store) {
     let held = notice("team", 10);
-    store
-        .commit(&[Write::Deliveries(vec![held.clone()])])
-        .expect("commit");
+    store.commit(&[Write::Deliveries(vec![held.clone()])]).expect("commit");
     store
         .commit(&[attempted(&held.key, 11, DeliveryState::Sent, None)])
         .expect("commit an attempt");
-    let again = OutboxEntry {
-        next_attempt: at(0),
-        ..held.clone()
-    };
-    store
-        .commit(&[Write::Deliveries(vec![again])])
-        .expect("commit the same key");
+    let again = OutboxEntry { next_attempt: at(0), ..held.clone() };
+    store.commit(&[Write::Deliveries(vec![again])]).expect("commit the same key");
     assert_eq!(store.due(at(100), 10).expect("due"), []);
 
     let change = transition(&incident("shop", 0, None), &["oncall", "team"]);
@@ -116,9 +92,7 @@ fn of_incident(store: &mut dyn Store) {
     let other = transition(&incident("mail", 0, None), &["team"]);
     for change in [&first, &other, &second] {
         let write = Write::Transition(Box::new(change.clone()));
-        store
-            .commit(&[write, Write::Deliveries(vec![notice("team", 5)])])
-            .expect("commit");
+        store.commit(&[write, Write::Deliveries(vec![notice("team", 5)])]).expect("commit");
     }
     let found = store.deliveries(open.id).expect("deliveries");
     let entries: Vec<_> = found.into_iter().map(|record| record.entry).collect();

@@ -5,41 +5,19 @@ use super::sample::{at, id};
 use crate::{AgentRecord, ApiToken, JoinToken, Role, Store, Write};
 
 pub(super) const CASES: &[Case] = &[
-    Case {
-        name: "a join token works once and registers its agent",
-        run: redeemed_once,
-    },
-    Case {
-        name: "a join token does not work from its end on",
-        run: expired,
-    },
-    Case {
-        name: "an agent that joins again keeps one record",
-        run: joins_again,
-    },
-    Case {
-        name: "agents are listed by name, with what they last ran",
-        run: agents,
-    },
-    Case {
-        name: "an API token is found by its hash alone",
-        run: api_tokens,
-    },
+    Case { name: "a join token works once and registers its agent", run: redeemed_once },
+    Case { name: "a join token does not work from its end on", run: expired },
+    Case { name: "an agent that joins again keeps one record", run: joins_again },
+    Case { name: "agents are listed by name, with what they last ran", run: agents },
+    Case { name: "an API token is found by its hash alone", run: api_tokens },
 ];
 
 fn token(hash: u8, agent: &str, region: &str) -> JoinToken {
-    JoinToken {
-        hash: [hash; 32],
-        agent: id(agent),
-        region: id(region),
-        expires: at(100),
-    }
+    JoinToken { hash: [hash; 32], agent: id(agent), region: id(region), expires: at(100) }
 }
 
 fn joined(store: &mut dyn Store, token: &JoinToken, millis: i64) {
-    store
-        .commit(&[Write::JoinToken(token.clone())])
-        .expect("commit a token");
+    store.commit(&[Write::JoinToken(token.clone())]).expect("commit a token");
     let redeemed = store.redeem(&token.hash, at(millis)).expect("redeem");
     assert_eq!(redeemed.as_ref(), Some(token));
 }
@@ -49,17 +27,9 @@ fn redeemed_once(store: &mut dyn Store) {
     assert_eq!(store.redeem(&token.hash, at(0)).expect("redeem"), None);
     assert_eq!(store.agents().expect("agents"), []);
     joined(store, &token, 50);
-    assert_eq!(
-        store.redeem(&token.hash, at(51)).expect("redeem again"),
-        None
-    );
-    store
-        .commit(&[Write::JoinToken(token.clone())])
-        .expect("commit the same token");
-    assert_eq!(
-        store.redeem(&token.hash, at(52)).expect("redeem again"),
-        None
-    );
+    assert_eq!(store.redeem(&token.hash, at(51)).expect("redeem again"), None);
+    store.commit(&[Write::JoinToken(token.clone())]).expect("commit the same token");
+    assert_eq!(store.redeem(&token.hash, at(52)).expect("redeem again"), None);
     let expected = AgentRecord {
         agent: id("fra-1"),
         region: id("fra"),
@@ -72,15 +42,10 @@ fn redeemed_once(store: &mut dyn Store) {
 
 fn expired(store: &mut dyn Store) {
     let token = token(1, "fra-1", "fra");
-    store
-        .commit(&[Write::JoinToken(token.clone())])
-        .expect("commit");
+    store.commit(&[Write::JoinToken(token.clone())]).expect("commit");
     assert_eq!(store.redeem(&token.hash, at(100)).expect("redeem"), None);
     assert_eq!(store.agent(&id("fra-1")).expect("agent"), None);
-    assert_eq!(
-        store.redeem(&token.hash, at(99)).expect("redeem"),
-        Some(token)
-    );
+    assert_eq!(store.redeem(&token.hash, at(99)).expect("redeem"), Some(token));
 }
 
 fn joins_again(store: &mut dyn Store) {
@@ -99,9 +64,7 @@ fn agents(store: &mut dyn Store) {
         at: at(millis),
         version: "0.1.0".to_owned(),
     };
-    store
-        .commit(&[seen("fra-1", 5), seen("nobody", 6)])
-        .expect("commit");
+    store.commit(&[seen("fra-1", 5), seen("nobody", 6)]).expect("commit");
     let found = store.agents().expect("agents");
     let names: Vec<_> = found.iter().map(|record| record.agent.as_str()).collect();
     assert_eq!(names, ["fra-1", "nrt-1"]);
@@ -111,11 +74,7 @@ fn agents(store: &mut dyn Store) {
 }
 
 fn api_tokens(store: &mut dyn Store) {
-    let token = |hash, role| ApiToken {
-        hash: [hash; 32],
-        name: "laptop".to_owned(),
-        role,
-    };
+    let token = |hash, role| ApiToken { hash: [hash; 32], name: "laptop".to_owned(), role };
     let (first, second) = (token(1, Role::Viewer), token(2, Role::Admin));
     let writes = [first.clone(), second.clone()].map(Write::ApiToken);
     store.commit(&writes).expect("commit");
@@ -123,8 +82,6 @@ fn api_tokens(store: &mut dyn Store) {
     assert_eq!(store.api_token(&[2; 32]).expect("token"), Some(second));
     assert_eq!(store.api_token(&[3; 32]).expect("token"), None);
     let raised = token(1, Role::Operator);
-    store
-        .commit(&[Write::ApiToken(raised.clone())])
-        .expect("commit");
+    store.commit(&[Write::ApiToken(raised.clone())]).expect("commit");
     assert_eq!(store.api_token(&[1; 32]).expect("token"), Some(raised));
 }

@@ -9,38 +9,17 @@ use super::sample::{at, attempted, id, incident, notice, result, transition, ver
 use crate::{DeliveryState, IncidentQuery, Store, StoreError, Transition, Write};
 
 pub(super) const CASES: &[Case] = &[
-    Case {
-        name: "an empty store restores nothing",
-        run: empty,
-    },
+    Case { name: "an empty store restores nothing", run: empty },
     Case {
         name: "results come back whole, in the order in which they were stored",
         run: whole_and_in_order,
     },
-    Case {
-        name: "restoring begins at the instant of receipt that was asked for",
-        run: since,
-    },
-    Case {
-        name: "a result that is stored again is passed over",
-        run: repetition,
-    },
-    Case {
-        name: "each run of each agent has its own watermark",
-        run: watermarks,
-    },
-    Case {
-        name: "the next round is above every round ever stored",
-        run: next_round,
-    },
-    Case {
-        name: "a commit with one bad write changes nothing",
-        run: all_or_none,
-    },
-    Case {
-        name: "old results are forgotten, the others stay",
-        run: forget,
-    },
+    Case { name: "restoring begins at the instant of receipt that was asked for", run: since },
+    Case { name: "a result that is stored again is passed over", run: repetition },
+    Case { name: "each run of each agent has its own watermark", run: watermarks },
+    Case { name: "the next round is above every round ever stored", run: next_round },
+    Case { name: "a commit with one bad write changes nothing", run: all_or_none },
+    Case { name: "old results are forgotten, the others stay", run: forget },
 ];
 
 fn empty(store: &mut dyn Store) {
@@ -57,9 +36,7 @@ fn stored(store: &mut dyn Store, since: Timestamp) -> Vec<ProbeResult> {
 }
 
 fn commit(store: &mut dyn Store, results: &[ProbeResult]) {
-    store
-        .commit(&[Write::Results(results.to_vec())])
-        .expect("commit results");
+    store.commit(&[Write::Results(results.to_vec())]).expect("commit results");
 }
 
 fn whole_and_in_order(store: &mut dyn Store) {
@@ -77,20 +54,15 @@ fn whole_and_in_order(store: &mut dyn Store) {
 fn since(store: &mut dyn Store) {
     // A minute of results, a jump of a day, and a clock that was set back by an hour.
     let times: Vec<i64> = (0..60).chain([86_400, 86_401, 82_800, 82_801]).collect();
-    let results: Vec<_> = (1..)
-        .zip(&times)
-        .map(|(n, s)| result("fra-1", 1, n, s * 1_000))
-        .collect();
+    let results: Vec<_> =
+        (1..).zip(&times).map(|(n, s)| result("fra-1", 1, n, s * 1_000)).collect();
     for one in results.chunks(1) {
         commit(store, one);
     }
     for since in [0, 1, 30, 59, 60, 82_800, 82_801, 86_400, 86_401, 90_000] {
         let since = at(since * 1_000);
-        let expected: Vec<_> = results
-            .iter()
-            .filter(|result| result.received >= since)
-            .cloned()
-            .collect();
+        let expected: Vec<_> =
+            results.iter().filter(|result| result.received >= since).cloned().collect();
         assert_eq!(stored(store, since), expected, "since {since}");
     }
 }
@@ -98,34 +70,21 @@ fn since(store: &mut dyn Store) {
 fn repetition(store: &mut dyn Store) {
     let results = [result("fra-1", 1, 1, 0), result("fra-1", 1, 2, 10)];
     commit(store, &results);
-    let again = [
-        result("fra-1", 1, 2, 20),
-        result("fra-1", 1, 3, 20),
-        result("fra-1", 1, 3, 20),
-    ];
+    let again = [result("fra-1", 1, 2, 20), result("fra-1", 1, 3, 20), result("fra-1", 1, 3, 20)];
     commit(store, &again);
-    let numbers: Vec<_> = stored(store, at(0))
-        .iter()
-        .map(|result| result.id.sequence)
-        .collect();
+    let numbers: Vec<_> = stored(store, at(0)).iter().map(|result| result.id.sequence).collect();
     assert_eq!(numbers, [1, 2, 3]);
 }
 
 fn watermarks(store: &mut dyn Store) {
     let writes = [
         Write::Results(vec![result("fra-1", 1, 1, 0), result("iad-1", 1, 1, 0)]),
-        Write::Results(vec![
-            result("fra-1", 1, 2, 0),
-            result("fra-1", 2, u64::MAX, 0),
-        ]),
+        Write::Results(vec![result("fra-1", 1, 2, 0), result("fra-1", 2, u64::MAX, 0)]),
     ];
     store.commit(&writes).expect("commit");
     let key = |agent: &str, boot| (id(agent), BootId(boot));
-    let expected = BTreeMap::from([
-        (key("fra-1", 1), 2),
-        (key("fra-1", 2), u64::MAX),
-        (key("iad-1", 1), 1),
-    ]);
+    let expected =
+        BTreeMap::from([(key("fra-1", 1), 2), (key("fra-1", 2), u64::MAX), (key("iad-1", 1), 1)]);
     assert_eq!(store.restore(at(0)).expect("restore").watermarks, expected);
 }
 
@@ -136,10 +95,7 @@ fn next_round(store: &mut dyn Store) {
     };
     let answer = |sequence, round| {
         let round = Some(RoundId(round));
-        Write::Results(vec![ProbeResult {
-            round,
-            ..result("fra-1", 1, sequence, 0)
-        }])
+        Write::Results(vec![ProbeResult { round, ..result("fra-1", 1, sequence, 0) }])
     };
     assert_eq!(next(answer(1, 7)), 8);
     assert_eq!(next(answer(2, 3)), 8);
@@ -166,34 +122,24 @@ fn all_or_none(store: &mut dyn Store) {
         attempted(&notice("team", 5).key, 6, DeliveryState::Sent, None),
         attempted("never stored", 6, DeliveryState::Sent, None),
     ];
-    let error = store
-        .commit(&bad)
-        .expect_err("a delivery that does not exist");
+    let error = store.commit(&bad).expect_err("a delivery that does not exist");
     assert!(
         matches!(&error, StoreError::NoSuchDelivery { key, .. } if key == "never stored"),
         "{error:?}"
     );
     assert_eq!(store.restore(at(0)).expect("restore"), held);
-    let all = IncidentQuery {
-        limit: 10,
-        ..IncidentQuery::default()
-    };
+    let all = IncidentQuery { limit: 10, ..IncidentQuery::default() };
     assert_eq!(store.incidents(&all).expect("incidents"), []);
     assert_eq!(store.history(&fault.check, 10).expect("history"), []);
     assert_eq!(store.due(at(9), 10).expect("due"), [notice("team", 5)]);
     // The rest of the same commit is good.
-    store
-        .commit(&bad[..3])
-        .expect("the same without the bad write");
+    store.commit(&bad[..3]).expect("the same without the bad write");
     assert_eq!(stored(store, at(0)).len(), 2);
 }
 
 fn forget(store: &mut dyn Store) {
     let ten = |boot: u128, from: i64| -> Vec<_> {
-        (1..)
-            .zip(from..from + 10)
-            .map(|(n, s)| result("fra-1", boot, n, s * 1_000))
-            .collect()
+        (1..).zip(from..from + 10).map(|(n, s)| result("fra-1", boot, n, s * 1_000)).collect()
     };
     commit(store, &ten(1, 0));
     commit(store, &ten(2, 5));

@@ -25,11 +25,7 @@ pub fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 /// A failed probe, received at [`at`]`(millis)`.
 pub fn result(agent: &str, boot: u128, sequence: u64, millis: i64) -> ProbeResult {
     ProbeResult {
-        id: ResultId {
-            agent: id(agent),
-            boot: BootId(boot),
-            sequence,
-        },
+        id: ResultId { agent: id(agent), boot: BootId(boot), sequence },
         region: id("fra"),
         check: id("shop"),
         // Neither fits into the signed integers of an engine.
@@ -39,10 +35,7 @@ pub fn result(agent: &str, boot: u128, sequence: u64, millis: i64) -> ProbeResul
         received: at(millis),
         health: Health::Fine,
         observation: Observation {
-            outcome: Outcome::Fail {
-                phase: Phase::Connect,
-                reason: Reason::Timeout,
-            },
+            outcome: Outcome::Fail { phase: Phase::Connect, reason: Reason::Timeout },
             total: Duration::from_micros(10_000_123),
             phases: vec![PhaseTiming {
                 phase: Phase::Connect,
@@ -80,11 +73,7 @@ pub fn verdict(state: State, millis: i64, rounds: &[u64]) -> Verdict {
             taken: at(millis),
             quorum: 2,
             quorum_effective: 2,
-            scope: Scope {
-                failing: 1,
-                live: 3,
-                configured: 3,
-            },
+            scope: Scope { failing: 1, live: 3, configured: 3 },
             rounds: rounds.iter().copied().map(RoundId).collect(),
             entries: ["fra", "iad", "nrt"].into_iter().map(entry).collect(),
         },

@@ -15,14 +15,9 @@ pub(super) struct Body {
 impl Body {
     /// Writes `value` as JSON.
     pub(super) fn of<T: Serialize>(what: &'static str, value: &T) -> Result<Self, Fault> {
-        let json = serde_json::to_string(value).map_err(|error| Fault::Bad {
-            what,
-            detail: error.to_string(),
-        })?;
-        Ok(Self {
-            sum: sum(json.as_bytes()),
-            json,
-        })
+        let json = serde_json::to_string(value)
+            .map_err(|error| Fault::Bad { what, detail: error.to_string() })?;
+        Ok(Self { sum: sum(json.as_bytes()), json })
     }
 }
 
@@ -45,28 +40,15 @@ pub(super) fn read<T: DeserializeOwned>(
 /// A checksum, eight bytes at a time. Each step is a bijection of the sum and of the word, so any
 /// damage within one word changes the sum, and other damage goes unnoticed once in 2^64.
 fn sum(bytes: &[u8]) -> i64 {
-    let mix = |sum: u64, word: u64| {
-        (sum ^ word)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(29)
-    };
+    let mix =
+        |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let mut chunks = bytes.chunks_exact(8);
     let mut total = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     for chunk in &mut chunks {
-        total = mix(
-            total,
-            chunk
-                .iter()
-                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
-        );
+        total = mix(total, chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
     }
     let rest = chunks.remainder();
-    mix(
-        total,
-        rest.iter()
-            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    )
-    .cast_signed()
+    mix(total, rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))).cast_signed()
 }
 
 #[cfg(test)]

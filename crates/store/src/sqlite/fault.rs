@@ -26,17 +26,9 @@ impl Fault {
         let place = place.to_owned();
         match self {
             Self::Sql(error) => engine(place, error),
-            Self::Bad { what, detail } => StoreError::Corrupt {
-                place,
-                what,
-                detail,
-            },
+            Self::Bad { what, detail } => StoreError::Corrupt { place, what, detail },
             Self::NoSuchDelivery(key) => StoreError::NoSuchDelivery { place, key },
-            Self::TooNew { found, known } => StoreError::TooNew {
-                place,
-                found,
-                known,
-            },
+            Self::TooNew { found, known } => StoreError::TooNew { place, found, known },
         }
     }
 }
@@ -51,14 +43,9 @@ fn engine(place: String, error: rusqlite::Error) -> StoreError {
         {
             StoreError::Full { place }
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt {
-            place,
-            what: "page",
-            detail: error.to_string(),
-        },
-        _ => StoreError::Engine {
-            place,
-            source: Box::new(error),
-        },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Corrupt { place, what: "page", detail: error.to_string() }
+        }
+        _ => StoreError::Engine { place, source: Box::new(error) },
     }
 }

@@ -19,11 +19,7 @@ pub(super) fn redeem(
              RETURNING agent, region, expires",
         )?
         .query_row(params![hash, now.as_micros()], |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, String>(1)?,
-                row.get(2)?,
-            ))
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?))
         })
         .optional()?;
     let Some((agent, region, expires)) = token else {
@@ -34,10 +30,7 @@ pub(super) fn redeem(
          ON CONFLICT DO UPDATE SET region = excluded.region, joined = excluded.joined",
     )?
     .execute(params![agent, region, now.as_micros()])?;
-    let bad = |error: IdError| Fault::Bad {
-        what: "join token",
-        detail: error.to_string(),
-    };
+    let bad = |error: IdError| Fault::Bad { what: "join token", detail: error.to_string() };
     let token = JoinToken {
         hash: *hash,
         agent: agent.parse().map_err(bad)?,

@@ -139,12 +139,7 @@ fn extend(
         .prepare_cached(
             "INSERT INTO segment (first, last, earliest, latest) VALUES (?1, ?2, ?3, ?4)",
         )?
-        .execute(params![
-            rows.start(),
-            rows.end(),
-            received.start(),
-            received.end()
-        ])?;
+        .execute(params![rows.start(), rows.end(), received.start(), received.end()])?;
     Ok(())
 }
 
@@ -155,10 +150,7 @@ fn stored(
     let mark = transaction
         .prepare_cached("SELECT sequence, received FROM watermark WHERE agent = ?1 AND boot = ?2")?
         .query_row(params![agent.as_str(), boot.0.to_be_bytes()], |row| {
-            Ok(Watermark {
-                sequence: row.get::<_, i64>(0)?.cast_unsigned(),
-                received: row.get(1)?,
-            })
+            Ok(Watermark { sequence: row.get::<_, i64>(0)?.cast_unsigned(), received: row.get(1)? })
         })
         .optional()?;
     Ok(mark)

@@ -20,10 +20,7 @@ where
     T: FromStr<Err: std::fmt::Display>,
 {
     let text: String = row.get(at)?;
-    text.parse().map_err(|error: T::Err| Fault::Bad {
-        what,
-        detail: error.to_string(),
-    })
+    text.parse().map_err(|error: T::Err| Fault::Bad { what, detail: error.to_string() })
 }
 
 /// All rows of a query, each through `read`.
@@ -57,31 +54,16 @@ fn optional_time(row: &Row<'_>, at: usize) -> Result<Option<Timestamp>, Fault> {
 
 /// The last verdict of each check, with its latest incident.
 pub(super) fn checks(connection: &Connection) -> Result<BTreeMap<CheckId, RestoredCheck>, Fault> {
-    let rows = all(
-        connection,
-        "SELECT sum, body, check_id FROM verdict",
-        [],
-        |row| {
-            let (verdict, memory): (Verdict, Value) = body::read("verdict", row, 0)?;
-            Ok((id::<CheckId>("verdict", row, 2)?, verdict, memory))
-        },
-    )?;
+    let rows = all(connection, "SELECT sum, body, check_id FROM verdict", [], |row| {
+        let (verdict, memory): (Verdict, Value) = body::read("verdict", row, 0)?;
+        Ok((id::<CheckId>("verdict", row, 2)?, verdict, memory))
+    })?;
     let mut found = BTreeMap::new();
     for (check, verdict, memory) in rows {
-        let query = IncidentQuery {
-            check: Some(check.clone()),
-            limit: 1,
-            ..IncidentQuery::default()
-        };
+        let query =
+            IncidentQuery { check: Some(check.clone()), limit: 1, ..IncidentQuery::default() };
         let incident = incidents(connection, &query)?.pop();
-        found.insert(
-            check,
-            RestoredCheck {
-                verdict,
-                incident,
-                memory,
-            },
-        );
+        found.insert(check, RestoredCheck { verdict, incident, memory });
     }
     Ok(found)
 }
@@ -105,12 +87,9 @@ pub(super) fn incidents(
     sql.push_str(" ORDER BY id DESC LIMIT ?3");
     let check = query.check.as_ref().map(CheckId::as_str);
     let after = query.after.map(|id| id.0.to_be_bytes());
-    all(
-        connection,
-        &sql,
-        params![check, after, bound(query.limit)],
-        |row| body::read("incident", row, 0),
-    )
+    all(connection, &sql, params![check, after, bound(query.limit)], |row| {
+        body::read("incident", row, 0)
+    })
 }
 
 /// One incident.
@@ -127,12 +106,7 @@ pub(super) fn history(
     limit: usize,
 ) -> Result<Vec<Verdict>, Fault> {
     let sql = "SELECT sum, body FROM verdict_history WHERE check_id = ?1 ORDER BY id DESC LIMIT ?2";
-    all(
-        connection,
-        sql,
-        params![check.as_str(), bound(limit)],
-        |row| body::read("verdict", row, 0),
-    )
+    all(connection, sql, params![check.as_str(), bound(limit)], |row| body::read("verdict", row, 0))
 }
 
 /// The columns that [`entry`] reads.
@@ -168,10 +142,7 @@ pub(super) fn deliveries(
 }
 
 fn unknown(what: &'static str, word: &str) -> Fault {
-    Fault::Bad {
-        what,
-        detail: format!("{word:?} is not a word for it"),
-    }
+    Fault::Bad { what, detail: format!("{word:?} is not a word for it") }
 }
 
 /// Deliveries that are due.
@@ -184,12 +155,7 @@ pub(super) fn due(
         "SELECT {ENTRY} FROM delivery WHERE state = 'pending' AND next_attempt <= ?1
          ORDER BY id LIMIT ?2"
     );
-    all(
-        connection,
-        &sql,
-        params![now.as_micros(), bound(limit)],
-        entry,
-    )
+    all(connection, &sql, params![now.as_micros(), bound(limit)], entry)
 }
 
 /// When the next delivery is due.

@@ -30,10 +30,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
         });
     }
     if found > known() {
-        return Err(Fault::TooNew {
-            found,
-            known: known(),
-        });
+        return Err(Fault::TooNew { found, known: known() });
     }
     for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step)?;

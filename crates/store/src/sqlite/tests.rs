@@ -20,11 +20,7 @@ fn told(error: &StoreError) -> String {
 }
 
 fn results(numbers: std::ops::RangeInclusive<u64>) -> Write {
-    Write::Results(
-        numbers
-            .map(|number| result("fra-1", 1, number, 0))
-            .collect(),
-    )
+    Write::Results(numbers.map(|number| result("fra-1", 1, number, 0)).collect())
 }
 
 #[test]
@@ -49,46 +45,29 @@ fn it_is_set_up_to_lose_nothing() {
     let store = Sqlite::open(&path).unwrap();
     let pragma = |name: &str| -> String {
         let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
-        store
-            .connection
-            .query_row(&sql, [], |row| row.get(0))
-            .unwrap()
+        store.connection.query_row(&sql, [], |row| row.get(0)).unwrap()
     };
     assert_eq!(pragma("journal_mode"), "wal");
     assert_eq!(pragma("synchronous"), "2");
     assert_eq!(pragma("foreign_keys"), "1");
     assert_eq!(pragma("trusted_schema"), "0");
     let sql = "SELECT timeout FROM pragma_busy_timeout";
-    let busy: i64 = store
-        .connection
-        .query_row(sql, [], |row| row.get(0))
-        .unwrap();
+    let busy: i64 = store.connection.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(busy, 5_000);
 }
 
 #[test]
 fn a_place_that_is_not_there_is_an_error_that_says_what_to_do() {
     let (folder, path) = place();
-    let missing = folder
-        .path()
-        .join("no/such/quorate.db")
-        .display()
-        .to_string();
+    let missing = folder.path().join("no/such/quorate.db").display().to_string();
     let error = open(&missing).unwrap_err();
-    let parent = PathBuf::from(&missing)
-        .parent()
-        .unwrap()
-        .display()
-        .to_string();
+    let parent = PathBuf::from(&missing).parent().unwrap().display().to_string();
     assert_eq!(
         told(&error),
         format!("the store at {missing} failed: there is no folder {parent}: create it first")
     );
     let error = open("").unwrap_err();
-    assert!(
-        told(&error).contains("write sqlite:/path/to/quorate.db"),
-        "{error:?}"
-    );
+    assert!(told(&error).contains("write sqlite:/path/to/quorate.db"), "{error:?}");
     fs::create_dir(&path).unwrap();
     assert!(matches!(open(&path), Err(StoreError::Engine { .. })));
 }
@@ -97,23 +76,10 @@ fn a_place_that_is_not_there_is_an_error_that_says_what_to_do() {
 fn a_newer_schema_is_refused_and_left_alone() {
     let (_folder, path) = place();
     let store = Sqlite::open(&path).unwrap();
-    store
-        .connection
-        .pragma_update(None, "user_version", 7)
-        .unwrap();
+    store.connection.pragma_update(None, "user_version", 7).unwrap();
     drop(store);
     let error = open(&path).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::TooNew {
-                found: 7,
-                known: 1,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, StoreError::TooNew { found: 7, known: 1, .. }), "{error:?}");
     let version: i64 = Connection::open(&path)
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
@@ -125,15 +91,10 @@ fn a_newer_schema_is_refused_and_left_alone() {
 fn files_of_others_are_refused() {
     let (folder, path) = place();
     let other = Connection::open(&path).unwrap();
-    other
-        .execute_batch("CREATE TABLE bookmark (url TEXT)")
-        .unwrap();
+    other.execute_batch("CREATE TABLE bookmark (url TEXT)").unwrap();
     drop(other);
     let error = open(&path).unwrap_err();
-    assert!(
-        told(&error).contains("made by another program"),
-        "{error:?}"
-    );
+    assert!(told(&error).contains("made by another program"), "{error:?}");
 
     let letter = folder.path().join("letter.txt");
     fs::write(&letter, "Dear reader, ".repeat(1_000)).unwrap();
@@ -147,29 +108,18 @@ fn a_full_store_changes_nothing_and_goes_on_when_there_is_room() {
     let mut store = Sqlite::open(&path).unwrap();
     store.commit(&[results(1..=10)]).unwrap();
     let held = store.restore(at(0)).unwrap();
-    let pages: i64 = store
-        .connection
-        .pragma_query_value(None, "page_count", |row| row.get(0))
-        .unwrap();
-    store
-        .connection
-        .pragma_update(None, "max_page_count", pages + 2)
-        .unwrap();
+    let pages: i64 =
+        store.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    store.connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
     let fault = incident("shop", 0, None);
-    let much = [
-        Write::Transition(Box::new(transition(&fault, &["oncall"]))),
-        results(11..=1_000),
-    ];
+    let much = [Write::Transition(Box::new(transition(&fault, &["oncall"]))), results(11..=1_000)];
     for _ in 0..2 {
         let error = store.commit(&much).unwrap_err();
         assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
         assert_eq!(store.restore(at(0)).unwrap(), held);
         assert_eq!(store.due(at(9), 10).unwrap(), []);
     }
-    store
-        .connection
-        .pragma_update(None, "max_page_count", 1_000_000)
-        .unwrap();
+    store.connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
     store.commit(&much).unwrap();
     assert_eq!(store.restore(at(0)).unwrap().results.len(), 1_000);
     assert_eq!(store.due(at(9), 10).unwrap().len(), 1);
@@ -184,11 +134,7 @@ fn damaged_rows_are_named_and_never_served() {
         let mut store = Sqlite::open(&path).unwrap();
         let key = &change.deliveries[0].key;
         let attempt = attempted(key, 1, crate::DeliveryState::Pending, None);
-        let writes = [
-            results(1..=1),
-            Write::Transition(Box::new(change.clone())),
-            attempt,
-        ];
+        let writes = [results(1..=1), Write::Transition(Box::new(change.clone())), attempt];
         store.commit(&writes).unwrap();
         // Still JSON of the right shape, so that only the checksum can tell.
         let sql = format!("UPDATE {what} SET body = replace(body, 'fra', 'frb')");
@@ -218,20 +164,12 @@ fn recent_results_are_found_without_reading_the_others() {
     let sql = "UPDATE result SET received = ?1 WHERE id < 500";
     assert_eq!(store.connection.execute(sql, [recent]).unwrap(), 499);
     assert_eq!(store.restore(at(560_000)).unwrap().results.len(), 41);
-    let count = |sql: &str| -> i64 {
-        store
-            .connection
-            .query_row(sql, [], |row| row.get(0))
-            .unwrap()
-    };
+    let count =
+        |sql: &str| -> i64 { store.connection.query_row(sql, [], |row| row.get(0)).unwrap() };
     let segments = count("SELECT count(*) FROM segment");
     assert!((50..=70).contains(&segments), "{segments}");
     let read = "SELECT sum(last - first + 1) FROM segment WHERE latest >= 1790000560000000";
-    assert!(
-        count(read) <= 41 + 11,
-        "rows read for 41 results: {}",
-        count(read)
-    );
+    assert!(count(read) <= 41 + 11, "rows read for 41 results: {}", count(read));
 }
 
 #[test]
@@ -249,11 +187,7 @@ fn a_log_that_was_cut_off_anywhere_loses_only_its_tail() {
         fs::copy(&path, &copy).unwrap();
         fs::write(format!("{copy}-wal"), &log[..end]).unwrap();
         let found = open(&copy).unwrap().restore(at(0)).unwrap();
-        let numbers: Vec<_> = found
-            .results
-            .iter()
-            .map(|result| result.id.sequence)
-            .collect();
+        let numbers: Vec<_> = found.results.iter().map(|result| result.id.sequence).collect();
         let count = u64::try_from(numbers.len()).unwrap();
         assert_eq!(numbers, (1..=count).collect::<Vec<_>>(), "cut at {end}");
         assert!(count >= most, "cut at {end}");

@@ -116,14 +116,7 @@ fn deliveries(sql: &Sql<'_>, entries: &[OutboxEntry]) -> Result<(), Fault> {
 }
 
 fn attempted(sql: &Sql<'_>, write: &Write) -> Result<(), Fault> {
-    let Write::Attempted {
-        key,
-        at,
-        state,
-        error,
-        next_attempt,
-    } = write
-    else {
+    let Write::Attempted { key, at, state, error, next_attempt } = write else {
         return Ok(());
     };
     let changed = sql

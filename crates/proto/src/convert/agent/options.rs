@@ -16,10 +16,9 @@ const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 /// Numbers become `f64`, so whole ones beyond 2^53 lose their last digits.
 pub fn options_to_wire(options: &Value) -> Struct {
     let fields = match options {
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| (name.clone(), value_to_wire(value)))
-            .collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.clone(), value_to_wire(value))).collect()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             std::collections::BTreeMap::new()
         }
@@ -33,9 +32,9 @@ fn value_to_wire(value: &Value) -> prost_types::Value {
         Value::Bool(value) => Kind::BoolValue(*value),
         Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap_or(0.0)),
         Value::String(value) => Kind::StringValue(value.clone()),
-        Value::Array(values) => Kind::ListValue(ListValue {
-            values: values.iter().map(value_to_wire).collect(),
-        }),
+        Value::Array(values) => {
+            Kind::ListValue(ListValue { values: values.iter().map(value_to_wire).collect() })
+        }
         Value::Object(_) => Kind::StructValue(options_to_wire(value)),
     };
     prost_types::Value { kind: Some(kind) }
@@ -55,15 +54,8 @@ fn object(options: Struct, depth: usize) -> Result<Value, WireError> {
 }
 
 fn value_from_wire(value: prost_types::Value, depth: usize) -> Result<Value, WireError> {
-    let invalid = |problem| WireError::Invalid {
-        field: "options",
-        problem,
-    };
-    let below = || {
-        depth
-            .checked_sub(1)
-            .ok_or_else(|| invalid("is nested more than 32 deep"))
-    };
+    let invalid = |problem| WireError::Invalid { field: "options", problem };
+    let below = || depth.checked_sub(1).ok_or_else(|| invalid("is nested more than 32 deep"));
     Ok(match value.kind {
         None => return Err(invalid("has a value without a kind")),
         Some(Kind::NullValue(_)) => Value::Null,
@@ -76,9 +68,7 @@ fn value_from_wire(value: prost_types::Value, depth: usize) -> Result<Value, Wir
             let depth = below()?;
             let values = list.values.into_iter();
             Value::Array(
-                values
-                    .map(|value| value_from_wire(value, depth))
-                    .collect::<Result<_, _>>()?,
+                values.map(|value| value_from_wire(value, depth)).collect::<Result<_, _>>()?,
             )
         }
         Some(Kind::StructValue(value)) => object(value, below()?)?,
@@ -87,10 +77,7 @@ fn value_from_wire(value: prost_types::Value, depth: usize) -> Result<Value, Wir
 
 fn number(value: f64) -> Option<Number> {
     if value.fract() == 0.0 && value.abs() <= WHOLE_MAX {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "whole and within 2^53, as just seen"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53, as just seen")]
         let whole = value as i64;
         return Some(Number::from(whole));
     }

@@ -75,15 +75,11 @@ pub fn measured_to_wire(result: &MeasuredResult) -> wire::Result {
 pub fn measured_from_wire(result: wire::Result) -> Result<MeasuredResult, WireError> {
     let started_at = duration_from_wire("started_at", result.started_at)?;
     let ended_at = duration_from_wire("ended_at", result.ended_at)?;
-    let total = ended_at.checked_sub(started_at).ok_or(WireError::Invalid {
-        field: "ended_at",
-        problem: "is before started_at",
-    })?;
+    let total = ended_at
+        .checked_sub(started_at)
+        .ok_or(WireError::Invalid { field: "ended_at", problem: "is before started_at" })?;
     if result.sequence == 0 {
-        return Err(WireError::Invalid {
-            field: "sequence",
-            problem: "must be at least 1",
-        });
+        return Err(WireError::Invalid { field: "sequence", problem: "must be at least 1" });
     }
     Ok(MeasuredResult {
         sequence: result.sequence,
@@ -147,12 +143,12 @@ pub(in crate::convert) fn outcome(
             phase: word_from_wire("phase", phase, Phase::from_word)?,
             reason: word_from_wire("reason", reason, Reason::from_word)?,
         },
-        "blocked" => Outcome::Blocked {
-            reason: word_from_wire("reason", reason, BlockReason::from_word)?,
-        },
-        "inconclusive" => Outcome::Inconclusive {
-            reason: word_from_wire("reason", reason, Doubt::from_word)?,
-        },
+        "blocked" => {
+            Outcome::Blocked { reason: word_from_wire("reason", reason, BlockReason::from_word)? }
+        }
+        "inconclusive" => {
+            Outcome::Inconclusive { reason: word_from_wire("reason", reason, Doubt::from_word)? }
+        }
         other => return word_from_wire("outcome", other, |_| None),
     })
 }
@@ -182,33 +178,19 @@ fn phases_from_wire(phases: Vec<wire::PhaseTiming>) -> Result<Vec<PhaseTiming>, 
 fn evidence_to_wire(evidence: &Evidence) -> wire::Evidence {
     let text = |text: &str, max| cut(text.to_owned(), max);
     let optional = |value: &Option<String>| {
-        value
-            .as_deref()
-            .map_or_else(String::new, |value| text(value, SHORT_MAX))
+        value.as_deref().map_or_else(String::new, |value| text(value, SHORT_MAX))
     };
     wire::Evidence {
         message: text(&evidence.message, MESSAGE_MAX),
-        resolved: evidence
-            .resolved
-            .iter()
-            .take(RESOLVED_MAX)
-            .map(IpAddr::to_string)
-            .collect(),
+        resolved: evidence.resolved.iter().take(RESOLVED_MAX).map(IpAddr::to_string).collect(),
         address: address_to_wire(evidence.address),
         status: evidence.status.map_or(0, i32::from),
-        hops: evidence
-            .hops
-            .iter()
-            .take(HOPS_MAX)
-            .map(hop_to_wire)
-            .collect(),
+        hops: evidence.hops.iter().take(HOPS_MAX).map(hop_to_wire).collect(),
         protocol: optional(&evidence.protocol),
         cert_not_after: evidence.cert_not_after.map(timestamp_to_wire),
         pop_hint: optional(&evidence.pop_hint),
         retry_after: evidence.retry_after.map(duration_to_wire),
-        body_bytes: evidence
-            .body_bytes
-            .map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        body_bytes: evidence.body_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
     }
 }
 
@@ -274,10 +256,7 @@ fn status_from_wire(field: &'static str, status: i32) -> Result<u16, WireError> 
     u16::try_from(status)
         .ok()
         .filter(|status| (100..=999).contains(status))
-        .ok_or(WireError::Invalid {
-            field,
-            problem: "is not a status code",
-        })
+        .ok_or(WireError::Invalid { field, problem: "is not a status code" })
 }
 
 fn address_to_wire(address: Option<IpAddr>) -> String {
@@ -292,8 +271,5 @@ fn optional_address(field: &'static str, text: &str) -> Result<Option<IpAddr>, W
 }
 
 fn address_from_wire(field: &'static str, text: &str) -> Result<IpAddr, WireError> {
-    text.parse().map_err(|_| WireError::Invalid {
-        field,
-        problem: "is not an IP address",
-    })
+    text.parse().map_err(|_| WireError::Invalid { field, problem: "is not an IP address" })
 }

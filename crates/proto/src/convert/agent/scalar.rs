@@ -27,19 +27,14 @@ pub fn duration_from_wire(
     time: Option<prost_types::Duration>,
 ) -> Result<Duration, WireError> {
     let time = time.ok_or(WireError::Missing { field })?;
-    let invalid = WireError::Invalid {
-        field,
-        problem: "is not a time between zero and 100 years",
-    };
+    let invalid = WireError::Invalid { field, problem: "is not a time between zero and 100 years" };
     let (Ok(seconds), Ok(nanos)) = (u64::try_from(time.seconds), u32::try_from(time.nanos)) else {
         return Err(invalid);
     };
     if nanos >= 1_000_000_000 {
         return Err(invalid);
     }
-    Some(Duration::new(seconds, nanos))
-        .filter(|time| *time <= TIME_MAX)
-        .ok_or(invalid)
+    Some(Duration::new(seconds, nanos)).filter(|time| *time <= TIME_MAX).ok_or(invalid)
 }
 
 /// The wire's form of an instant.
@@ -63,10 +58,7 @@ pub fn timestamp_from_wire(
         .and_then(|micros| micros.checked_add(i64::from(at.nanos / 1_000)));
     micros
         .map(Timestamp::from_micros)
-        .ok_or(WireError::Invalid {
-            field,
-            problem: "is not an instant",
-        })
+        .ok_or(WireError::Invalid { field, problem: "is not an instant" })
 }
 
 /// The value of a word of a closed set, such as with `Phase::from_word`.
@@ -75,10 +67,8 @@ pub fn word_from_wire<T>(
     word: &str,
     from_word: impl Fn(&str) -> Option<T>,
 ) -> Result<T, WireError> {
-    from_word(word).ok_or_else(|| WireError::UnknownWord {
-        field,
-        word: cut(word.to_owned(), WORD_SHOWN_MAX),
-    })
+    from_word(word)
+        .ok_or_else(|| WireError::UnknownWord { field, word: cut(word.to_owned(), WORD_SHOWN_MAX) })
 }
 
 /// A name that obeys the rule for names.
@@ -86,10 +76,7 @@ pub(in crate::convert) fn id_from_wire<T: FromStr>(
     field: &'static str,
     text: &str,
 ) -> Result<T, WireError> {
-    text.parse().map_err(|_| WireError::Invalid {
-        field,
-        problem: "is not a valid name",
-    })
+    text.parse().map_err(|_| WireError::Invalid { field, problem: "is not a valid name" })
 }
 
 /// `text`, at most `max` bytes of it, never half a character.

@@ -11,10 +11,7 @@ use serde_json::json;
 use super::*;
 
 fn measured(outcome: Outcome) -> MeasuredResult {
-    let timing = |phase, millis| PhaseTiming {
-        phase,
-        elapsed: Duration::from_millis(millis),
-    };
+    let timing = |phase, millis| PhaseTiming { phase, elapsed: Duration::from_millis(millis) };
     MeasuredResult {
         sequence: 7,
         check: "shop".parse().unwrap(),
@@ -65,21 +62,12 @@ fn received() -> Received {
 fn every_outcome_comes_back() {
     let mut outcomes = vec![Outcome::Ok, Outcome::Slow];
     for phase in Phase::ALL {
-        outcomes.extend(Reason::ALL.iter().map(|reason| Outcome::Fail {
-            phase: *phase,
-            reason: *reason,
-        }));
+        outcomes.extend(
+            Reason::ALL.iter().map(|reason| Outcome::Fail { phase: *phase, reason: *reason }),
+        );
     }
-    outcomes.extend(
-        BlockReason::ALL
-            .iter()
-            .map(|reason| Outcome::Blocked { reason: *reason }),
-    );
-    outcomes.extend(
-        Doubt::ALL
-            .iter()
-            .map(|reason| Outcome::Inconclusive { reason: *reason }),
-    );
+    outcomes.extend(BlockReason::ALL.iter().map(|reason| Outcome::Blocked { reason: *reason }));
+    outcomes.extend(Doubt::ALL.iter().map(|reason| Outcome::Inconclusive { reason: *reason }));
     for outcome in outcomes {
         let result = measured(outcome);
         assert_eq!(measured_from_wire(measured_to_wire(&result)), Ok(result));
@@ -98,10 +86,7 @@ fn an_empty_result_comes_back() {
 #[test]
 fn the_start_is_the_receipt_less_age_and_half_a_round_trip() {
     let made = result(measured_to_wire(&measured(Outcome::Ok)), &received()).unwrap();
-    assert_eq!(
-        made.started,
-        Timestamp::from_micros(1_000_000_000 - 2_000_000 - 30_000)
-    );
+    assert_eq!(made.started, Timestamp::from_micros(1_000_000_000 - 2_000_000 - 30_000));
     assert_eq!(made.id.sequence, 7);
     assert_eq!(made.id.boot, BootId(9));
     assert_eq!(made.region.as_str(), "fra");
@@ -110,10 +95,7 @@ fn the_start_is_the_receipt_less_age_and_half_a_round_trip() {
 
 #[test]
 fn a_start_after_the_sending_has_no_age() {
-    let early = Received {
-        sent_at: Duration::ZERO,
-        ..received()
-    };
+    let early = Received { sent_at: Duration::ZERO, ..received() };
     let made = result(measured_to_wire(&measured(Outcome::Ok)), &early).unwrap();
     assert_eq!(made.started, Timestamp::from_micros(1_000_000_000 - 30_000));
 }
@@ -128,20 +110,14 @@ fn a_suspicion_starts_its_age_ago() {
         health: health_to_wire(Health::Fine),
     };
     let made = suspicion(&suspect, &received()).unwrap();
-    assert_eq!(
-        made.started,
-        Timestamp::from_micros(1_000_000_000 - 2_000_000 - 30_000)
-    );
+    assert_eq!(made.started, Timestamp::from_micros(1_000_000_000 - 2_000_000 - 30_000));
     assert_eq!(made.phase, Phase::Connect);
 }
 
 #[test]
 fn bad_fields_are_named() {
     let good = || {
-        measured_to_wire(&measured(Outcome::Fail {
-            phase: Phase::Dns,
-            reason: Reason::Timeout,
-        }))
+        measured_to_wire(&measured(Outcome::Fail { phase: Phase::Dns, reason: Reason::Timeout }))
     };
     let field_of = |change: fn(&mut wire::Result)| {
         let mut result = good();
@@ -152,14 +128,8 @@ fn bad_fields_are_named() {
         ((|r| r.sequence = 0) as fn(&mut wire::Result), "sequence"),
         (|r| r.check = "Shop!".into(), "check"),
         (|r| r.started_at = None, "started_at"),
-        (
-            |r| r.started_at.as_mut().unwrap().seconds = -1,
-            "started_at",
-        ),
-        (
-            |r| r.ended_at.as_mut().unwrap().nanos = 1_000_000_000,
-            "ended_at",
-        ),
+        (|r| r.started_at.as_mut().unwrap().seconds = -1, "started_at"),
+        (|r| r.ended_at.as_mut().unwrap().nanos = 1_000_000_000, "ended_at"),
         (|r| r.ended_at.as_mut().unwrap().seconds = 1, "ended_at"),
         (|r| r.outcome = "fine".into(), "outcome"),
         (|r| r.phase = "warp".into(), "phase"),
@@ -167,26 +137,11 @@ fn bad_fields_are_named() {
         (|r| r.health = 0, "health"),
         (|r| r.health = 77, "health"),
         (|r| r.phases[0].phase = "lunch".into(), "phases.phase"),
-        (
-            |r| r.evidence.as_mut().unwrap().address = "nowhere".into(),
-            "evidence.address",
-        ),
-        (
-            |r| r.evidence.as_mut().unwrap().resolved[0] = "999.1.1.1".into(),
-            "evidence.resolved",
-        ),
-        (
-            |r| r.evidence.as_mut().unwrap().status = 70_000,
-            "evidence.status",
-        ),
-        (
-            |r| r.evidence.as_mut().unwrap().hops[0].status = 0,
-            "evidence.hops.status",
-        ),
-        (
-            |r| r.evidence.as_mut().unwrap().body_bytes = Some(-1),
-            "evidence.body_bytes",
-        ),
+        (|r| r.evidence.as_mut().unwrap().address = "nowhere".into(), "evidence.address"),
+        (|r| r.evidence.as_mut().unwrap().resolved[0] = "999.1.1.1".into(), "evidence.resolved"),
+        (|r| r.evidence.as_mut().unwrap().status = 70_000, "evidence.status"),
+        (|r| r.evidence.as_mut().unwrap().hops[0].status = 0, "evidence.hops.status"),
+        (|r| r.evidence.as_mut().unwrap().body_bytes = Some(-1), "evidence.body_bytes"),
     ] {
         let message = field_of(change);
         assert!(message.starts_with(&format!("field {field} ")), "{message}");
@@ -246,10 +201,7 @@ fn a_spec_comes_back_with_its_integers() {
 fn a_spec_without_options_or_times_is_refused() {
     let mut bad = spec_to_wire(&spec());
     bad.options = None;
-    assert_eq!(
-        spec_from_wire(bad),
-        Err(WireError::Missing { field: "options" })
-    );
+    assert_eq!(spec_from_wire(bad), Err(WireError::Missing { field: "options" }));
     let mut bad = spec_to_wire(&spec());
     bad.interval = Some(prost_types::Duration::default());
     assert!(spec_from_wire(bad).is_err());

@@ -12,10 +12,7 @@ fn verdict() -> Verdict {
     let voted = BallotEntry {
         region: "fra".parse().unwrap(),
         agent: Some("fra-1".parse().unwrap()),
-        outcome: Some(Outcome::Fail {
-            phase: Phase::ALL[0],
-            reason: Reason::ALL[0],
-        }),
+        outcome: Some(Outcome::Fail { phase: Phase::ALL[0], reason: Reason::ALL[0] }),
         started: Some(at.before(Duration::from_secs(2))),
         age: Some(Duration::from_secs(2)),
         failed_in_a_row: 3,
@@ -44,11 +41,7 @@ fn verdict() -> Verdict {
             taken: at,
             quorum: 3,
             quorum_effective: 2,
-            scope: Scope {
-                failing: 3,
-                live: 4,
-                configured: 5,
-            },
+            scope: Scope { failing: 3, live: 4, configured: 5 },
             rounds: vec![RoundId(7), RoundId(8)],
             entries: vec![voted, silent],
         },
@@ -84,10 +77,7 @@ fn unknown_words_name_their_field() {
     let mut sent = verdict_to_wire(&verdict(), true);
     sent.cause = "gremlins".to_owned();
     let error = verdict_from_wire(sent).unwrap_err().to_string();
-    assert!(
-        error.contains("cause") && error.contains("gremlins"),
-        "{error}"
-    );
+    assert!(error.contains("cause") && error.contains("gremlins"), "{error}");
     let mut sent = verdict_to_wire(&verdict(), true);
     if let Some(ballot) = &mut sent.ballot {
         ballot.votes[0].region = "fra".to_owned();
@@ -99,13 +89,7 @@ fn unknown_words_name_their_field() {
 fn names_lead_to_ids_and_to_nothing_else() {
     let check: quorate_model::CheckId = "shop".parse().unwrap();
     assert_eq!(check_from_name(&check_name(&check)), Some(check));
-    for bad in [
-        "shop",
-        "checks/",
-        "checks/Shop",
-        "regions/shop",
-        "checks/a/b",
-    ] {
+    for bad in ["shop", "checks/", "checks/Shop", "regions/shop", "checks/a/b"] {
         assert_eq!(check_from_name(bad), None, "{bad}");
     }
     let id = IncidentId(0x0123_4567_89ab_8def_8123_4567_89ab_cdef);

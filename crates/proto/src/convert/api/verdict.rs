@@ -32,10 +32,9 @@ pub fn state_from_wire(state: i32) -> Result<State, WireError> {
         Ok(wire::State::Partial) => Ok(State::Partial),
         Ok(wire::State::Degraded) => Ok(State::Degraded),
         Ok(wire::State::Down) => Ok(State::Down),
-        Ok(wire::State::Unspecified) | Err(_) => Err(WireError::Invalid {
-            field: "state",
-            problem: "is unspecified or unknown",
-        }),
+        Ok(wire::State::Unspecified) | Err(_) => {
+            Err(WireError::Invalid { field: "state", problem: "is unspecified or unknown" })
+        }
     }
 }
 
@@ -74,11 +73,8 @@ pub fn verdict_from_wire(verdict: wire::Verdict) -> Result<Verdict, WireError> {
             entries: Vec::new(),
         },
     };
-    let flags: Result<BTreeSet<Flag>, WireError> = verdict
-        .flags
-        .iter()
-        .map(|flag| word_from_wire("flags", flag, Flag::from_word))
-        .collect();
+    let flags: Result<BTreeSet<Flag>, WireError> =
+        verdict.flags.iter().map(|flag| word_from_wire("flags", flag, Flag::from_word)).collect();
     Ok(Verdict {
         state: state_from_wire(verdict.state)?,
         flags: flags?,
@@ -109,11 +105,7 @@ pub fn ballot_from_wire(ballot: wire::Ballot, scope: Scope) -> Result<Ballot, Wi
     let rounds: Result<Vec<RoundId>, WireError> = ballot
         .rounds
         .into_iter()
-        .map(|round| {
-            u64::try_from(round)
-                .map(RoundId)
-                .map_err(|_| below_zero("rounds"))
-        })
+        .map(|round| u64::try_from(round).map(RoundId).map_err(|_| below_zero("rounds")))
         .collect();
     let entries: Result<Vec<BallotEntry>, WireError> =
         ballot.votes.into_iter().map(vote_from_wire).collect();
@@ -132,10 +124,7 @@ fn vote_to_wire(entry: &BallotEntry) -> wire::Vote {
     wire::Vote {
         region: region_name(&entry.region),
         agent: entry.agent.as_ref().map(agent_name).unwrap_or_default(),
-        outcome: entry
-            .outcome
-            .map_or("", |outcome| outcome.word())
-            .to_owned(),
+        outcome: entry.outcome.map_or("", |outcome| outcome.word()).to_owned(),
         phase: phase.to_owned(),
         reason: reason.to_owned(),
         start_time: entry.started.map(timestamp_to_wire),
@@ -143,10 +132,7 @@ fn vote_to_wire(entry: &BallotEntry) -> wire::Vote {
         failed_in_a_row: count_to_wire(entry.failed_in_a_row),
         counted: entry.counted.to_string(),
         message: entry.message.clone(),
-        address: entry
-            .address
-            .map(|address| address.to_string())
-            .unwrap_or_default(),
+        address: entry.address.map(|address| address.to_string()).unwrap_or_default(),
     }
 }
 
@@ -175,14 +161,8 @@ fn vote_from_wire(vote: wire::Vote) -> Result<BallotEntry, WireError> {
         region: id_from_wire("region", &region)?,
         agent,
         outcome,
-        started: vote
-            .start_time
-            .map(|at| timestamp_from_wire("start_time", at))
-            .transpose()?,
-        age: vote
-            .age
-            .map(|age| duration_from_wire("age", Some(age)))
-            .transpose()?,
+        started: vote.start_time.map(|at| timestamp_from_wire("start_time", at)).transpose()?,
+        age: vote.age.map(|age| duration_from_wire("age", Some(age))).transpose()?,
         failed_in_a_row: count("failed_in_a_row", vote.failed_in_a_row)?,
         counted: word_from_wire("counted", &vote.counted, Counted::from_word)?,
         message: vote.message,
@@ -199,10 +179,7 @@ fn count(field: &'static str, count: i32) -> Result<u32, WireError> {
 }
 
 fn below_zero(field: &'static str) -> WireError {
-    WireError::Invalid {
-        field,
-        problem: "is below zero",
-    }
+    WireError::Invalid { field, problem: "is below zero" }
 }
 
 fn instant(
