@@ -126,6 +126,9 @@ pub(crate) fn from_status(status: &Status, address: &str) -> Failure {
         .error_info()
         .map(|info| format!(" [{}]", escaped(&info.reason)))
         .unwrap_or_default();
+    if reason.ends_with("_NOT_FOUND]") {
+        return Failure::new(Exit::NotFound, format!("{said}{reason}"));
+    }
     match status.code() {
         Code::Unavailable => unreachable(address, &said),
         Code::Unauthenticated => Failure::new(
@@ -261,6 +264,19 @@ mod tests {
         assert_eq!(code(Code::DeadlineExceeded), 6);
         assert_eq!(code(Code::InvalidArgument), 2);
         assert_eq!(code(Code::Internal), 1);
+    }
+
+    #[test]
+    fn what_is_missing_is_not_found_whatever_the_code() {
+        let details = tonic_types::ErrorDetails::with_error_info(
+            "REGION_NOT_FOUND",
+            "quorate",
+            [("region".to_owned(), "fra".to_owned())],
+        );
+        let status = Status::with_error_details(Code::FailedPrecondition, "no fra", details);
+        let failure = from_status(&status, "http://c:1");
+        assert_eq!(failure.exit.code(), 5);
+        assert_eq!(failure.message, "no fra [REGION_NOT_FOUND]");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use quorate_checks::Policy;
 use url::Url;
 
 use crate::script::VICTIM;
@@ -148,10 +149,25 @@ pub(crate) fn read_urls(texts: &[String]) -> Result<Vec<Named>, String> {
         if !usable {
             return Err(help());
         }
+        if !is_public(&url) {
+            return Err(format!(
+                "{text:?} is not a public address, and the demo's agents keep to those; probe it from here with `quorate check run FILE#CHECK --allow NETWORK`"
+            ));
+        }
         let name = name(&url, &named);
         named.push(Named { name, url });
     }
     Ok(named)
+}
+
+/// Whether agents with the default policy would contact it, as far as the URL tells.
+fn is_public(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    match address.parse() {
+        Ok(address) => Policy::default().judge(address).is_ok(),
+        Err(_) => host != "localhost" && !host.ends_with(".localhost"),
+    }
 }
 
 fn authority(url: &Url) -> String {
@@ -201,11 +217,17 @@ mod tests {
         let checks = urls_of(&[
             "https://shop.example.com/a",
             "https://shop.example.com/b",
-            "tcp://192.0.2.1:25",
+            "tcp://8.8.8.8:53",
         ])
         .unwrap();
         let names: Vec<&str> = checks.iter().map(|it| it.name.as_str()).collect();
-        assert_eq!(names, ["shop-example-com", "shop-example-com-2", "ip-192-0-2-1"]);
+        assert_eq!(names, ["shop-example-com", "shop-example-com-2", "ip-8-8-8-8"]);
+        for private in
+            ["http://localhost:8080", "http://127.0.0.1/", "tcp://[::1]:1", "http://10.0.0.1"]
+        {
+            let error = urls_of(&[private]).unwrap_err();
+            assert!(error.contains("--allow"), "{private}: {error}");
+        }
         for bad in ["shop.example.com", "ftp://a", "tcp://host", "http://", ""] {
             let error = urls_of(&[bad]).unwrap_err();
             assert!(error.contains("http://…"), "{bad}: {error}");
@@ -216,7 +238,7 @@ mod tests {
     fn the_configurations_are_valid() {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let script = script(&places(), &[at(1), at(2), at(3)], &[at(4), at(5)]);
-        let named = urls_of(&["https://shop.example.com/", "tcp://[2001:db8::1]:443"]).unwrap();
+        let named = urls_of(&["https://shop.example.com/", "tcp://[2606:4700::1111]:443"]).unwrap();
         for text in [script, urls(&places(), &named)] {
             if let Err(problems) = quorate_config::parse("demo", &text) {
                 panic!("{problems:#?}\n{text}");

@@ -240,6 +240,7 @@ impl Stage {
         play.tell(What::Ready { api, agents, checks: self.checks })?;
         let Some(world) = &self.world else {
             play.watch(options.duration).await?;
+            play.tell_time_up()?;
             play.printer.finish()?;
             return Ok(Ending::Kept);
         };

@@ -163,6 +163,13 @@ impl Play<'_> {
         }
     }
 
+    /// Tells the end of watching.
+    pub(crate) fn tell_time_up(&mut self) -> Result<(), DemoError> {
+        let summary = "the time given with --for is up".to_owned();
+        let elapsed_ms = millis(self.clock.now() - self.start);
+        self.tell(What::End { kept: true, summary, elapsed_ms })
+    }
+
     /// Tells the end of the script.
     pub(crate) fn tell_end(&mut self, kept: bool) -> Result<(), DemoError> {
         let summary = match (kept, self.detected) {

@@ -5,10 +5,12 @@ use quorate_proto::v1;
 /// A present for relative times.
 pub(super) const NOW: i64 = 1_790_000_000;
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of the wire's fields")]
 fn at(seconds_ago: i64) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp { seconds: NOW - seconds_ago, nanos: 250_000_000 })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of the wire's fields")]
 fn span(seconds: i64, nanos: i32) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds, nanos })
 }
