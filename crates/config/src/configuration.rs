@@ -45,8 +45,9 @@ pub struct Server {
 pub struct Listener {
     /// The address it is bound to.
     pub listen: SocketAddr,
-    /// What agents dial: `host:port`.
-    pub advertise: String,
+    /// What agents dial: `host:port`. `None` if it listens on every address and nothing says what
+    /// to dial: then no agent can join.
+    pub advertise: Option<String>,
 }
 
 /// The listener of the operator API.

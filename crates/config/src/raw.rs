@@ -94,7 +94,8 @@ pub(crate) struct RawListener {
     /// The address to listen on, `address:port`.
     #[schemars(with = "Option<String>")]
     pub(crate) listen: Option<Address>,
-    /// What agents dial, `host:port`. Needed when `listen` is not an address that they can dial.
+    /// What agents dial, `host:port`. New agents cannot join without it, unless `listen` is an
+    /// address that they can dial.
     pub(crate) advertise: Option<String>,
 }
 

@@ -75,8 +75,9 @@ pub(crate) fn server(gather: &mut Gather<'_>, raw: RawServer) -> Server {
     }
 }
 
-/// A listener that agents dial. On every address of the machine it is dialled at the host of
-/// `other`, if that is known.
+/// A listener that agents dial. One that listens on every address of the machine is dialled at the
+/// host of `other`, if that is known. Without anything to dial no agent can join, but those that
+/// have joined already know where to go: a warning.
 fn listener(
     gather: &mut Gather<'_>,
     name: &str,
@@ -93,26 +94,25 @@ fn listener(
             Ok(_) => {}
             Err(message) => gather.error(&path, message),
         }
-        return Listener { listen, advertise };
+        return Listener { listen, advertise: Some(advertise) };
     }
     if !listen.ip().is_unspecified() {
-        let advertise = listen.to_string();
-        return Listener { listen, advertise };
+        return Listener { listen, advertise: Some(listen.to_string()) };
     }
     let Some(other) = other else {
-        let message = format!("agents cannot dial {listen}: say what they dial instead");
+        let message = format!("no agent can join: agents cannot dial {listen}");
+        let problem = gather.document.problem(&["server", name], message).as_warning();
         let hint = format!(
             "add `server: {{ {name}: {{ advertise: \"quorate.example.com:{}\" }} }}` with the \
              name or address of this machine",
             listen.port()
         );
-        gather.error_with(&["server", name], &message, hint);
-        let advertise = String::new();
-        return Listener { listen, advertise };
+        gather.problems.push(problem.with_hint(hint));
+        return Listener { listen, advertise: None };
     };
-    // Without a host the other listener is a problem already.
-    let host = host_port(&other.advertise).map_or("", |(host, _)| host);
-    let advertise = format!("{host}:{}", listen.port());
+    // Without an address the other listener has its warning already.
+    let host = other.advertise.as_deref().and_then(|address| host_port(address).ok());
+    let advertise = host.map(|(host, _)| format!("{host}:{}", listen.port()));
     Listener { listen, advertise }
 }
 

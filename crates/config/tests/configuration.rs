@@ -135,11 +135,15 @@ fn a_revision_changes_with_what_agents_act_on_and_with_nothing_else() {
 #[test]
 fn join_is_advertised_at_the_host_of_the_agents_listener() {
     let text = SMALL.replace("{ agents: {", "{ join: { listen: \"0.0.0.0:9000\" }, agents: {");
-    assert_eq!(read(&text).server.join.advertise, "quorate.example.com:9000");
+    let join = read(&text).server.join;
+    assert_eq!(join.advertise.as_deref(), Some("quorate.example.com:9000"));
     let text = SMALL.replace("advertise: \"quorate.example.com:7444\"", "listen: \"127.0.0.1:0\"");
     let server = read(&text).server;
-    assert_eq!(server.agents.advertise, "127.0.0.1:0");
-    assert_eq!(server.join.advertise, "127.0.0.1:7445");
+    assert_eq!(server.agents.advertise.as_deref(), Some("127.0.0.1:0"));
+    assert_eq!(server.join.advertise.as_deref(), Some("127.0.0.1:7445"));
+    let text = SMALL.replace("advertise: \"quorate.example.com:7444\"", "listen: \"0.0.0.0:1\"");
+    let server = read(&text).server;
+    assert_eq!((server.agents.advertise, server.join.advertise), (None, None));
 }
 
 #[test]

@@ -109,6 +109,17 @@ pub(super) fn region_missing(name: &str) -> Status {
     Status::with_error_details(Code::FailedPrecondition, message, details)
 }
 
+/// Nobody said what agents dial, so a join bundle would lead nowhere.
+pub(super) fn advertise_missing(key: &str) -> Status {
+    let message = format!(
+        "nothing says what agents dial: set `{key}` to the host:port of this machine and reload, then \
+         make the token"
+    );
+    let mut details = info("ADVERTISE_MISSING", [("key", key)]);
+    details.add_precondition_failure_violation("CONFIGURATION", key, message.as_str());
+    Status::with_error_details(Code::FailedPrecondition, message, details)
+}
+
 /// The name of an agent is taken.
 pub(super) fn agent_exists(name: &str) -> Status {
     let message = format!("{} has joined already: choose another name", shown(name));

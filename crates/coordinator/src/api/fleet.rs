@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::time::Duration;
 
+use quorate_config::Listener;
 use quorate_model::{AgentId, RegionId};
 use quorate_proto::JoinBundle;
 use quorate_proto::convert::agent::{duration_from_wire, duration_to_wire, timestamp_to_wire};
@@ -98,6 +99,9 @@ impl FleetService for Api {
         if !configuration.fleet.regions.contains_key(&region) {
             return Err(errors::region_missing(&request.region));
         }
+        let server = &configuration.server;
+        let join = dialled("server.join.advertise", &server.join)?;
+        let agents = dialled("server.agents.advertise", &server.agents)?;
         let id = agent.clone();
         let joined = self.parts.store.read(move |store| store.agent(&id));
         let joined = joined.await.map_err(|error| errors::store_failed(&error))?;
@@ -118,8 +122,8 @@ impl FleetService for Api {
         let bundle = JoinBundle {
             token,
             ca_pin: self.parts.authority.ca_pin(),
-            join: vec![configuration.server.join.advertise.clone()],
-            agents: vec![configuration.server.agents.advertise.clone()],
+            join: vec![join],
+            agents: vec![agents],
         };
         Ok(Response::new(wire::CreateJoinTokenResponse {
             bundle: bundle.encode(),
@@ -134,6 +138,11 @@ fn agent(field: &str, name: &str) -> Result<AgentId, Status> {
 
 fn region(field: &str, name: &str) -> Result<RegionId, Status> {
     region_from_name(name).ok_or_else(|| errors::name_invalid(field, &errors::REGION, name))
+}
+
+/// What agents dial for a listener; `key` is where the configuration says so.
+fn dialled(key: &str, listener: &Listener) -> Result<String, Status> {
+    listener.advertise.clone().ok_or_else(|| errors::advertise_missing(key))
 }
 
 fn ttl(ttl: Option<prost_types::Duration>) -> Result<Duration, Status> {

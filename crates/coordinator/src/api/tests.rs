@@ -426,6 +426,33 @@ async fn invites_an_agent_with_a_bundle() {
 }
 
 #[tokio::test]
+async fn invites_nobody_to_an_address_that_nobody_knows() {
+    let site = site(Access::LoopbackOpen).await;
+    let request = wire::CreateJoinTokenRequest {
+        region: "regions/fra".to_owned(),
+        agent: "agents/fra-1".to_owned(),
+        ttl: None,
+    };
+    for (text, key) in [
+        ("agents: { advertise: 'agents.example.com:7444' }", "server.agents.advertise"),
+        ("join: { advertise: 'join.example.com:7445' }", "server.join.advertise"),
+    ] {
+        let text = CONFIGURATION.replace(text, "");
+        let text = if key.contains("join") {
+            // With one of the two named, the other has the same host: leave neither.
+            text.replace("advertise: 'agents.example.com:7444'", "listen: '0.0.0.0:7444'")
+        } else {
+            text
+        };
+        let configuration = quorate_config::parse("test", &text).unwrap();
+        site.parts.configuration.store(Arc::new(configuration));
+        let refusal = site.fleet().create_join_token(request.clone()).await.unwrap_err();
+        assert!(refusal.message().contains(key), "{refusal}");
+        assert_eq!(refused(Err::<(), _>(refusal), Code::FailedPrecondition).0, "ADVERTISE_MISSING");
+    }
+}
+
+#[tokio::test]
 async fn health_needs_no_token_and_reflection_none_on_loopback() {
     let site = site(Access::Tokens).await;
     let health = |service: &str| {

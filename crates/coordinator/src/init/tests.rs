@@ -38,7 +38,8 @@ fn makes_everything_that_a_first_run_needs() {
     let configuration = quorate_config::parse("starter", &text).unwrap();
     assert_eq!(configuration.server.data, args.data);
     assert_eq!(configuration.server.store, url);
-    assert_eq!(configuration.server.join.advertise, "coordinator.example.com:7445");
+    let join = configuration.server.join.advertise.as_deref();
+    assert_eq!(join, Some("coordinator.example.com:7445"));
 
     let context = folder.path().join("home/quorate/contexts/default.yaml");
     assert_eq!(mode(&context), 0o600);

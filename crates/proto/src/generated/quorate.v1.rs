@@ -1025,7 +1025,8 @@ pub mod fleet_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Makes a one-time token with which one agent can join. Errors: FAILED_PRECONDITION with reason
-        /// REGION_NOT_FOUND for a region that is not configured; ALREADY_EXISTS with reason AGENT_EXISTS.
+        /// REGION_NOT_FOUND for a region that is not configured, or ADVERTISE_MISSING if the configuration
+        /// does not say what agents dial; ALREADY_EXISTS with reason AGENT_EXISTS.
         pub async fn create_join_token(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateJoinTokenRequest>,
@@ -1092,7 +1093,8 @@ pub mod fleet_service_server {
             request: tonic::Request<super::GetRegionRequest>,
         ) -> std::result::Result<tonic::Response<super::Region>, tonic::Status>;
         /// Makes a one-time token with which one agent can join. Errors: FAILED_PRECONDITION with reason
-        /// REGION_NOT_FOUND for a region that is not configured; ALREADY_EXISTS with reason AGENT_EXISTS.
+        /// REGION_NOT_FOUND for a region that is not configured, or ADVERTISE_MISSING if the configuration
+        /// does not say what agents dial; ALREADY_EXISTS with reason AGENT_EXISTS.
         async fn create_join_token(
             &self,
             request: tonic::Request<super::CreateJoinTokenRequest>,
