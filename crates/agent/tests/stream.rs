@@ -25,6 +25,7 @@ use quorate_proto::convert::agent::{duration_to_wire, spec_to_wire};
 use quorate_runtime::{Clock, Tasks};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use wire::connect_request::Message;
 use wire::connect_response::Message as Reply;
@@ -41,6 +42,19 @@ struct FakeProbe {
 
 static KINDS: &[&dyn CheckKind] = &[&Fake];
 static RUNS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Told of each probe that begins.
+static RAN: Notify = Notify::const_new();
+
+/// Waits until a check has been probed so many times.
+async fn until_runs(name: &str, wanted: usize) {
+    loop {
+        let ran = RAN.notified();
+        if runs(name) >= wanted {
+            return;
+        }
+        ran.await;
+    }
+}
 
 fn runs(name: &str) -> usize {
     RUNS.lock().expect("no panic").iter().filter(|run| *run == name).count()
@@ -75,12 +89,14 @@ impl Probe for FakeProbe {
         context: &'a ProbeContext,
     ) -> Pin<Box<dyn Future<Output = Observation> + Send + 'a>> {
         RUNS.lock().expect("no panic").push(self.name.clone());
+        RAN.notify_waiters();
         Box::pin(async {
             let (phase, millis) = (Phase::Connect, Duration::from_millis(1));
             let (total, outcome) = match self.does.as_str() {
                 "hang" => {
                     context.phase.enter(phase);
-                    tokio::time::sleep(context.timeout).await;
+                    let answer = std::future::pending::<()>();
+                    tokio::time::timeout(context.timeout, answer).await.expect_err("no answer");
                     let reason = Reason::Timeout;
                     (context.timeout, Outcome::Fail { phase, reason })
                 }
@@ -337,13 +353,8 @@ async fn probes_while_disconnected_and_delivers_after() {
     drop(peer);
     drop(coordinator);
     let before = runs("offline");
-    tokio::time::timeout(DEADLINE, async {
-        while runs("offline") < before + 3 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .expect("it probes on");
+    let probes_on = until_runs("offline", before + 3);
+    tokio::time::timeout(DEADLINE, probes_on).await.expect("it probes on");
 
     let mut coordinator = Coordinator::start_at(&authority, address).await;
     let (mut peer, hello) = coordinator.welcome(last).await;
