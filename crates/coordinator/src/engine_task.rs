@@ -9,7 +9,7 @@ mod effects;
 mod show;
 mod staff;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,12 @@ use staff::Crew;
 
 /// How long agents whose results could not be stored are asked to wait.
 const STORE_RETRY: Duration = Duration::from_secs(2);
+
+/// How often the ballots that people see follow votes that change no verdict.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the store must work without a failure to count as repaired.
+const STORE_CALM: Duration = Duration::from_secs(5);
 
 /// The longest wait at the end for commits that are under way.
 const LAST_COMMITS: Duration = Duration::from_secs(10);
@@ -64,9 +70,14 @@ pub(crate) struct Owner {
     paces: Paces,
     regions: BTreeMap<RegionId, quorate_verdict::RegionState>,
     replan_at: Option<Timestamp>,
+    /// Checks with votes that nobody has seen yet.
+    unseen: BTreeSet<CheckId>,
+    show_at: Option<Timestamp>,
     ledger: Ledger,
     marks: Marks,
     failing: bool,
+    /// When the failing store counts as repaired; `None` until a commit has succeeded again.
+    calm_at: Option<Timestamp>,
     bus: Arc<dyn Bus>,
     mirror: Mirror,
     outbox: OutboxHandle,
@@ -81,7 +92,8 @@ impl Owner {
         restored: Restored,
         agents: Vec<AgentRecord>,
     ) -> Self {
-        let mark = |number| Mark { stored: number, queued: number, applied: number };
+        let mark =
+            |number| Mark { stored: number, queued: number, applied: number, refused: None };
         let marks = restored.watermarks.iter();
         let mut owner = Self {
             engine: Engine::new(),
@@ -94,9 +106,12 @@ impl Owner {
             paces: Paces::new(),
             regions: BTreeMap::new(),
             replan_at: None,
+            unseen: BTreeSet::new(),
+            show_at: None,
             ledger: Ledger::new(ways.store),
             marks: marks.map(|(run, number)| (run.clone(), mark(*number))).collect(),
             failing: false,
+            calm_at: None,
             bus: ways.bus,
             mirror: ways.mirror,
             outbox: ways.outbox,
@@ -176,7 +191,7 @@ impl Owner {
                     self.results(batch);
                 }
                 // With a store that fails, what is owed stays owed: agents send it again.
-                if self.ledger.is_idle() || self.failing {
+                if self.ledger.is_idle() || (self.failing && self.calm_at.is_none()) {
                     return;
                 }
                 let settled = self.ledger.next(clock).await;
@@ -189,7 +204,8 @@ impl Owner {
     }
 
     fn wake_at(&self) -> Option<Timestamp> {
-        let times = [self.engine.next_deadline(), self.ledger.retry_at(), self.replan_at];
+        let times =
+            [self.engine.next_deadline(), self.ledger.retry_at(), self.replan_at, self.show_at];
         times.into_iter().flatten().min()
     }
 
@@ -201,6 +217,9 @@ impl Owner {
         }
         if self.replan_at.is_some_and(|at| at <= now) {
             self.replan(now);
+        }
+        if self.show_at.is_some_and(|at| at <= now) {
+            self.show_votes(now);
         }
         self.ledger.retry(now);
     }
@@ -251,6 +270,10 @@ impl Owner {
                 mark.applied = number;
                 let event = Event::Result(Box::new(result.clone()));
                 self.engine.apply(event, now, &mut self.effects);
+                if !self.unseen.contains(&result.check) {
+                    self.unseen.insert(result.check.clone());
+                }
+                self.show_at.get_or_insert(now + SHOW_EVERY);
             }
             fresh.push(result);
         }

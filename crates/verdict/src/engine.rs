@@ -107,6 +107,14 @@ impl Engine {
         self.cases.get(ix.0 as usize)?.as_ref()?.verdict.as_ref()
     }
 
+    /// The present verdict of a check with the votes as they are at `now`: a ballot is published
+    /// only with a change, and regions go on voting. Changes nothing.
+    pub fn look(&self, check: &CheckId, now: Timestamp) -> Option<Verdict> {
+        let ix = self.by_check.get(check)?;
+        let ctx = Context { fleet: &self.fleet, roster: &self.roster, now };
+        self.cases.get(ix.0 as usize)?.as_ref()?.look(&ctx)
+    }
+
     /// Whether a region's failures count now.
     pub fn region_state(&self, region: &RegionId) -> RegionState {
         operators::state(&self.roster, region)

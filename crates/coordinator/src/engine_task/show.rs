@@ -59,6 +59,24 @@ impl Owner {
         }
     }
 
+    /// Shows votes that changed no verdict, where what is shown is otherwise what was decided last.
+    pub(super) fn show_votes(&mut self, now: Timestamp) {
+        self.show_at = None;
+        for id in std::mem::take(&mut self.unseen) {
+            let Some(fresh) = self.engine.look(&id, now) else { continue };
+            self.mirror.update(|view| {
+                let Some(view) = view.checks.get_mut(&id) else { return };
+                let shown = &view.verdict;
+                // A verdict that differs is on its way to the store and shown after that.
+                if (shown.state, shown.since, &shown.flags)
+                    == (fresh.state, fresh.since, &fresh.flags)
+                {
+                    view.verdict = Arc::new(fresh);
+                }
+            });
+        }
+    }
+
     /// Shows what was before a restart.
     pub(super) fn show_restored(
         &self,

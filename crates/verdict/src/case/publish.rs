@@ -63,6 +63,22 @@ impl Case {
         self.verdict = Some(verdict);
     }
 
+    /// The published verdict with the votes as they are now: the state and all that was decided
+    /// with it stay, the ballot and the sentence about it are new.
+    pub(crate) fn look(&self, ctx: &Context<'_>) -> Option<Verdict> {
+        let published = self.verdict.as_ref()?;
+        let state = published.state;
+        // What an episode does not believe is still what the regions said last.
+        let count = if state == State::Down { self.count(ctx) } else { self.count_from(ctx, None) };
+        let votes = Votes { groups: &self.groups, count: &count };
+        let is_recovering = published.flags.contains(&Flag::Recovering);
+        Some(Verdict {
+            summary: votes.summary(ctx, state, is_recovering),
+            ballot: votes.ballot(ctx, state, published.ballot.rounds.clone()),
+            ..published.clone()
+        })
+    }
+
     fn flags(&self, ctx: &Context<'_>, state: State) -> BTreeSet<Flag> {
         let is_open = incident::is_open(self.incident.as_ref());
         let is_down = state == State::Down;

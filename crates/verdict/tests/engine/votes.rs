@@ -33,6 +33,16 @@ fn a_result_delivered_three_times_counts_once() {
 }
 
 #[test]
+fn whoever_looks_sees_votes_that_changed_no_verdict() {
+    let stage = quiet();
+    let (published, look) = (stage.verdict(), stage.engine.look(&stage.check, stage.now));
+    let look = look.expect("a verdict");
+    assert_eq!((look.state, look.since), (published.state, published.since));
+    assert!(look.ballot.entries.iter().all(|entry| entry.counted == Counted::Yes), "{look:#?}");
+    assert!(look.ballot.taken > published.ballot.taken);
+}
+
+#[test]
 fn an_older_success_does_not_clear_a_younger_failure() {
     let mut stage = quiet();
     let old = stage.result(0, None, OK, secs(0));
