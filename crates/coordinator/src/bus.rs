@@ -153,11 +153,12 @@ pub enum ToSession {
         /// That number.
         through: u64,
     },
-    /// Results could not be stored: the agent must send them again.
+    /// Results could not be stored: nothing more of this stream will be, and the agent must send
+    /// them again in another one.
     NotStored {
         /// Whether there is no room, rather than another fault.
         full: bool,
-        /// How long the agent should wait.
+        /// How long to wait before that.
         retry_after: Duration,
     },
     /// Come back later.

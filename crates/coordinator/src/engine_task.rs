@@ -92,8 +92,7 @@ impl Owner {
         restored: Restored,
         agents: Vec<AgentRecord>,
     ) -> Self {
-        let mark =
-            |number| Mark { stored: number, queued: number, applied: number, refused: None };
+        let mark = |number| Mark { stored: number, queued: number, applied: number, refused: None };
         let marks = restored.watermarks.iter();
         let mut owner = Self {
             engine: Engine::new(),
@@ -204,8 +203,13 @@ impl Owner {
     }
 
     fn wake_at(&self) -> Option<Timestamp> {
-        let times =
-            [self.engine.next_deadline(), self.ledger.retry_at(), self.replan_at, self.show_at];
+        let times = [
+            self.engine.next_deadline(),
+            self.ledger.retry_at(),
+            self.replan_at,
+            self.show_at,
+            self.calm_at,
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -220,6 +224,9 @@ impl Owner {
         }
         if self.show_at.is_some_and(|at| at <= now) {
             self.show_votes(now);
+        }
+        if self.calm_at.is_some_and(|at| at <= now) {
+            self.store_works();
         }
         self.ledger.retry(now);
     }
@@ -249,19 +256,25 @@ impl Owner {
     }
 
     /// Takes in the results of an agent: each once, however often they are sent.
+    ///
+    /// What follows a refused batch in its stream is judged, but neither stored nor acknowledged:
+    /// an acknowledgement would count for the refused batch too, which would be lost.
     fn results(&mut self, batch: Batch) {
         let now = self.clock.now();
         let run = (batch.agent.clone(), batch.boot);
         let mut mark = self.marks.get(&run).copied().unwrap_or_default();
+        let keep = mark.refused.is_none_or(|refused| refused < batch.session);
         let mut fresh = Vec::with_capacity(batch.results.len());
         let mut gaps = 0_u64;
         for result in batch.results {
             let number = result.id.sequence;
-            if number <= mark.queued {
+            if number <= if keep { mark.queued } else { mark.applied } {
                 continue;
             }
-            gaps += number - mark.queued - 1;
-            mark.queued = number;
+            if keep {
+                gaps += number - mark.queued - 1;
+                mark.queued = number;
+            }
             if !self.wanted(&result) {
                 tracing::debug!(agent = %batch.agent, check = %result.check, "result of a check that is not the agent's");
                 continue;
@@ -279,6 +292,10 @@ impl Owner {
         }
         if gaps > 0 {
             tracing::warn!(agent = %batch.agent, missing = gaps, "results are missing: the agent dropped them, or they were not fit to be kept");
+        }
+        if !keep {
+            self.marks.insert(run, mark);
+            return self.settle_effects();
         }
         mark.queued = mark.queued.max(batch.through);
         let ack = Ack {
@@ -315,8 +332,8 @@ impl Owner {
                     self.acknowledge(&ack);
                 }
                 self.announce(decided);
-                if wrote {
-                    self.store_works();
+                if wrote && self.failing {
+                    self.calm_at.get_or_insert(self.clock.now() + STORE_CALM);
                 }
             }
             Settled::Failed { acks, error } => {
@@ -339,6 +356,7 @@ impl Owner {
     fn refuse(&mut self, ack: &Ack, error: &StoreError) {
         if let Some(mark) = self.marks.get_mut(&(ack.agent.clone(), ack.boot)) {
             mark.queued = mark.stored;
+            mark.refused = mark.refused.max(Some(ack.session));
         }
         let word = ToSession::NotStored {
             full: matches!(error, StoreError::Full { .. }),
@@ -349,22 +367,29 @@ impl Owner {
 
     /// Tells the operators at once, past the store that fails.
     fn store_fails(&mut self, error: &Arc<StoreError>) {
+        self.calm_at = None;
         if std::mem::replace(&mut self.failing, true) {
             return;
         }
         let cause = std::error::Error::source(error.as_ref());
         let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
         tracing::error!(%error, cause, "the store fails");
+        let then = if matches!(**error, StoreError::Broken { .. }) {
+            "the coordinator ends, so that it is read back from the disk at the next start: make \
+             sure that something starts it again, and look at the disk"
+        } else {
+            "changes of verdicts are not announced until it works again: make room or repair it"
+        };
         self.tell_of_store(
             false,
             format!(
-                "{error}{cause}; results are not acknowledged and wait at the agents, and changes \
-                 of verdicts are not announced until it works again: make room or repair it"
+                "{error}{cause}; results are not acknowledged and wait at the agents, and {then}"
             ),
         );
     }
 
     fn store_works(&mut self) {
+        self.calm_at = None;
         if std::mem::take(&mut self.failing) {
             tracing::info!("the store works again");
             let message = "the store works again; agents send what has waited";

@@ -256,6 +256,8 @@ pub(crate) struct Mark {
     pub(crate) queued: u64,
     /// Known to the engine.
     pub(crate) applied: u64,
+    /// The last stream in which a batch was refused: nothing more of it is stored.
+    pub(crate) refused: Option<SessionId>,
 }
 
 /// The marks of all runs of all agents.

@@ -158,8 +158,11 @@ async fn bind(name: &str, address: std::net::SocketAddr) -> Result<TcpListener, 
 /// Waits until the program is asked to end, or until a task has failed.
 async fn until_asked(running: Running, tasks: Tasks) -> Result<(), Failure> {
     let asked = tokio::select! {
-        asked = signal::terminated() => asked.map(|_| ()),
+        asked = signal::terminated() => {
+            asked.map(|_| ()).map_err(|error| Failure::of(FAILED, &error))
+        }
         () = tasks.stopped() => Ok(()),
+        error = running.store_broken() => Err(store_broken(&error)),
     };
     notify(&[NotifyState::Stopping]);
     tracing::info!("stopping");
@@ -171,7 +174,18 @@ async fn until_asked(running: Running, tasks: Tasks) -> Result<(), Failure> {
         let message = format!("the task {task} failed: this is a fault of this program");
         return Err(Failure::new(SOFTWARE, message));
     }
-    asked.map_err(|error| Failure::of(FAILED, &error))
+    asked
+}
+
+/// Nothing that was acknowledged is lost by ending here; going on could lose it.
+fn store_broken(error: &quorate_store::StoreError) -> Failure {
+    let mut failure = Failure::of(FAILED, error);
+    failure.message.push_str(
+        ": ending, so that the store is read back from the disk at the next start; look at the \
+         disk if this happens again",
+    );
+    tracing::error!("{}", failure.message);
+    failure
 }
 
 /// Tells systemd that all is well, if it asked for that.

@@ -42,6 +42,10 @@ const HELLO_MAX: Duration = Duration::from_secs(10);
 /// Result batches that an agent may have under way.
 const INFLIGHT_BATCHES: i32 = 4;
 
+/// How long agents wait before they come back after their results were refused. Short, because
+/// meanwhile they neither vote nor confirm: the session itself has waited for the store.
+const REFUSED_RETRY: Duration = Duration::from_millis(500);
+
 /// How long agents wait before they come back after a planned stop.
 const DRAIN_RETRY: Duration = Duration::from_secs(1);
 
@@ -125,6 +129,8 @@ struct Known {
     /// When the agent was last heard.
     heard: Timestamp,
     warned: bool,
+    /// Set once results were refused: when the stream ends for that, and whether for want of room.
+    refused: Option<(Timestamp, bool)>,
 }
 
 impl Session {
@@ -160,6 +166,7 @@ impl Session {
             half_round_trip: Duration::ZERO,
             heard: self.clock.now(),
             warned: false,
+            refused: None,
         };
         self.tell(ToEngine::Connected(Box::new(connected))).await?;
         let served = self.talk(&mut inbox, &mut known).await;
@@ -175,6 +182,7 @@ impl Session {
             let clock = self.clock;
             let idle_at = known.heard + IDLE_MAX;
             let unacked_at = known.sync.overdue_at();
+            let (refused_at, full) = known.refused.unzip();
             tokio::select! {
                 message = self.inbound.message() => {
                     known.heard = clock.now();
@@ -201,6 +209,10 @@ impl Session {
                 () = clock.sleep_until(idle_at) => return Err(refusal::idle(IDLE_MAX)),
                 () = crate::engine_task::sleep_until(clock, unacked_at) => {
                     return Err(refusal::unacked());
+                }
+                () = crate::engine_task::sleep_until(clock, refused_at) => {
+                    let full = full.unwrap_or_default();
+                    return Err(refusal::store_unavailable(full, REFUSED_RETRY));
                 }
                 () = clock.sleep_until(self.peer.not_after) => {
                     return Err(refusal::expired(&self.peer));
@@ -248,7 +260,9 @@ impl Session {
             }
             ToSession::Stored { .. } => Ok(()),
             ToSession::NotStored { full, retry_after } => {
-                Err(refusal::store_unavailable(full, retry_after))
+                // Until then the agent can still say what it sees and be asked to look.
+                known.refused.get_or_insert((self.clock.now() + retry_after, full));
+                Ok(())
             }
             ToSession::Drain { retry_after } => {
                 let drain =

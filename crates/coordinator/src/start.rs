@@ -9,7 +9,7 @@ use quorate_config::Configuration;
 use quorate_model::{Fleet, FleetPolicy};
 use quorate_runtime::{Clock, Tasks};
 use quorate_store::{AgentRecord, Restored, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -67,7 +67,7 @@ pub struct Running {
     draining: CancellationToken,
     /// In the order in which they are stopped: what comes in, the engine, what goes out.
     groups: [Tasks; 3],
-    store_closed: oneshot::Receiver<()>,
+    store_ending: store_thread::Ending,
 }
 
 /// Where a coordinator serves.
@@ -99,7 +99,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let receivers = Receivers::of(&parts.configuration)?;
     let addresses =
         Addresses::of(&parts.listeners).map_err(system("learn the addresses of the listeners"))?;
-    let (store, store_closed) =
+    let (store, store_ending) =
         store_thread::spawn(parts.store).map_err(system("start the store's thread"))?;
     let [front, core, back] = std::array::from_fn(|_| parts.tasks.group());
     let fleet = Arc::clone(&parts.configuration.fleet);
@@ -145,7 +145,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         reloader,
         draining,
         groups: [front, core, back],
-        store_closed,
+        store_ending,
     })
 }
 
@@ -258,6 +258,22 @@ impl Running {
         &self.store
     }
 
+    /// Returns why the store cannot be trusted any more, once a read or write has failed halfway.
+    /// Nothing is stored from then on: the process must end, and read the store anew.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping it loses nothing.
+    pub async fn store_broken(&self) -> Arc<StoreError> {
+        let mut broken = self.store_ending.broken.clone();
+        let known = match broken.wait_for(Option::is_some).await {
+            Ok(known) => known.clone(),
+            Err(_) => None,
+        };
+        // It does not end by itself while there is a way to it, so then it has panicked.
+        known.unwrap_or_else(store_thread::ended)
+    }
+
     /// Goes over to another configuration, whole or not at all. What `server` says takes effect at
     /// the next start only.
     ///
@@ -275,7 +291,7 @@ impl Running {
     ///
     /// Dropping it leaves tasks behind that end soon.
     pub async fn stop(self, grace: Duration) -> bool {
-        let Self { store, reloader, draining, groups, store_closed, .. } = self;
+        let Self { store, reloader, draining, groups, store_ending, .. } = self;
         draining.cancel();
         let stop = async {
             let mut ended = true;
@@ -283,7 +299,7 @@ impl Running {
                 ended &= group.shut_down(grace).await;
             }
             drop((store, reloader));
-            ended & store_closed.await.is_ok()
+            ended & store_ending.ended.await.is_ok()
         };
         let ended = tokio::time::timeout(grace, stop).await.unwrap_or(false);
         tracing::info!(ended, "coordinator has stopped");

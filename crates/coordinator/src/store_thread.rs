@@ -3,11 +3,14 @@
 //! One thread calls it, so nothing waits for a lock. Commits that wait together are made durable
 //! together: one transaction for all of them, and one answer for all of them, so that none is
 //! acknowledged unless it is durable.
+//!
+//! When the store breaks, the thread ends at once and never touches the store again: a second try
+//! could report as written what the system has dropped.
 
 use std::sync::Arc;
 
 use quorate_store::{Store, StoreError, Write};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 /// Commits and reads of everybody but the engine's owner that may wait; more wait for room.
 const SHARED_MAX: usize = 256;
@@ -21,7 +24,10 @@ const GROUP_MAX: usize = 64;
 /// What a commit comes back with.
 pub(crate) type Committed = Result<(), Arc<StoreError>>;
 
-type Read = Box<dyn FnOnce(&mut dyn Store) + Send>;
+/// What broke the store.
+type Broken = Arc<StoreError>;
+
+type Read = Box<dyn FnOnce(&mut dyn Store) -> Option<Broken> + Send>;
 
 /// A line of commits in which none may succeed after one before it has failed.
 ///
@@ -82,12 +88,15 @@ impl StoreHandle {
     ) -> Result<T, Arc<StoreError>> {
         let (done, answer) = oneshot::channel();
         let read: Read = Box::new(move |store| {
+            let found = look(store).map_err(Arc::new);
+            let broken = found.as_ref().err().and_then(broken);
             // Whoever asked may have gone.
-            drop(done.send(look(store)));
+            drop(done.send(found));
+            broken
         });
         let place = self.place().await?;
         self.jobs.send(Job::Read(read, place)).await.map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?.map_err(Arc::new)
+        answer.await.map_err(|_| ended())?
     }
 
     /// Hands in writes without waiting. The caller keeps at most [`ORDERED_MAX`] under way; `alone`
@@ -120,35 +129,57 @@ pub(crate) fn ended() -> Arc<StoreError> {
     })
 }
 
-/// Gives the store to a thread of its own. The receiver resolves when the thread has ended.
-pub(crate) fn spawn(
-    store: Box<dyn Store>,
-) -> std::io::Result<(StoreHandle, oneshot::Receiver<()>)> {
+/// How the thread ends.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// Resolves when the thread has ended.
+    pub(crate) ended: oneshot::Receiver<()>,
+    /// What broke the store, if something has.
+    pub(crate) broken: watch::Receiver<Option<Broken>>,
+}
+
+/// Gives the store to a thread of its own.
+pub(crate) fn spawn(store: Box<dyn Store>) -> std::io::Result<(StoreHandle, Ending)> {
     let (jobs, inbox) = mpsc::channel(SHARED_MAX + ORDERED_MAX);
-    let (ended, closed) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let (tell, broken) = watch::channel(None);
     std::thread::Builder::new().name("quorate-store".into()).spawn(move || {
-        run(store, inbox);
-        if ended.send(()).is_err() {
+        if let Some(error) = run(store, inbox) {
+            tell.send_replace(Some(error));
+        }
+        if end.send(()).is_err() {
             tracing::debug!("nobody waits for the store to close");
         }
     })?;
     let places = Arc::new(Semaphore::new(SHARED_MAX));
-    Ok((StoreHandle { jobs, places }, closed))
+    Ok((StoreHandle { jobs, places }, Ending { ended, broken }))
 }
 
-fn run(mut store: Box<dyn Store>, mut inbox: mpsc::Receiver<Job>) {
+/// Works until all handles are gone, or until the store breaks.
+fn run(mut store: Box<dyn Store>, mut inbox: mpsc::Receiver<Job>) -> Option<Broken> {
     let mut refused = None;
     let mut held = None;
     while let Some(job) = held.take().or_else(|| inbox.blocking_recv()) {
-        match job {
+        let broken = match job {
             Job::Read(read, _place) => read(store.as_mut()),
             Job::Commit(first) => {
                 let group;
                 (group, held) = gather(first, &mut inbox);
-                commit(store.as_mut(), group, &mut refused);
+                commit(store.as_mut(), group, &mut refused)
             }
+        };
+        if broken.is_some() {
+            // Closing it would sync once more.
+            Box::leak(store);
+            return broken;
         }
     }
+    None
+}
+
+/// The error again if it is one after which the store must not be used.
+fn broken(error: &Arc<StoreError>) -> Option<Broken> {
+    matches!(**error, StoreError::Broken { .. }).then(|| Arc::clone(error))
 }
 
 /// Takes the commits that wait, up to the first job that must not be among them.
@@ -168,14 +199,10 @@ fn gather(first: Commit, inbox: &mut mpsc::Receiver<Job>) -> (Vec<Commit>, Optio
 /// The last epoch in which a commit failed, and why.
 type Refused = Option<(Epoch, Arc<StoreError>)>;
 
-fn commit(store: &mut dyn Store, mut group: Vec<Commit>, refused: &mut Refused) {
+fn commit(store: &mut dyn Store, mut group: Vec<Commit>, refused: &mut Refused) -> Option<Broken> {
     group = group.into_iter().filter_map(|commit| admit(commit, refused)).collect();
-    if group.len() < 2 {
-        for commit in group {
-            let committed = store.commit(&commit.writes).map_err(Arc::new);
-            answer(commit.epoch, commit.done, committed, refused);
-        }
-        return;
+    if group.is_empty() {
+        return None;
     }
     let writes: Vec<Write> =
         group.iter_mut().flat_map(|commit| std::mem::take(&mut commit.writes)).collect();
@@ -183,6 +210,7 @@ fn commit(store: &mut dyn Store, mut group: Vec<Commit>, refused: &mut Refused) 
     for commit in group {
         answer(commit.epoch, commit.done, committed.clone(), refused);
     }
+    committed.as_ref().err().and_then(broken)
 }
 
 /// Lets a commit pass unless one before it in its epoch has failed.

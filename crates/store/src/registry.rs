@@ -101,6 +101,16 @@ pub enum StoreError {
         /// What there is.
         known: String,
     },
+    /// A read, write or sync failed halfway, so nobody knows what is on the disk: whoever has the
+    /// store open must end and open it anew.
+    #[error("the store at {place} cannot be trusted after a failed read or write")]
+    Broken {
+        /// Where it is.
+        place: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The engine underneath failed.
     #[error("the store at {place} failed")]
     Engine {

@@ -116,5 +116,5 @@ async fn after_a_failure_nothing_of_the_same_epoch_succeeds() {
     other.await.unwrap().unwrap();
     assert_eq!(*sizes.lock().unwrap(), [1, 1]);
     drop(handle);
-    closed.await.unwrap();
+    closed.ended.await.unwrap();
 }

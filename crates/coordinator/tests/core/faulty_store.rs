@@ -17,6 +17,8 @@ pub(crate) enum Mood {
     Full,
     /// Waits.
     Stuck,
+    /// Fails them halfway.
+    Broken,
 }
 
 /// Changes the mood of a store. Clones change the same one's.
@@ -34,6 +36,10 @@ impl Fault {
         let mood = self.0.1.wait_while(mood, |mood| *mood == Mood::Stuck);
         match *mood.unwrap() {
             Mood::Full => Err(StoreError::Full { place: "the test".to_owned() }),
+            Mood::Broken => Err(StoreError::Broken {
+                place: "the test".to_owned(),
+                source: "input/output error".into(),
+            }),
             Mood::Fine | Mood::Stuck => Ok(()),
         }
     }

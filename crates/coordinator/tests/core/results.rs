@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use quorate_model::Timestamp;
+use quorate_proto::agent::v1::connect_response::Message as Down;
+use quorate_store::StoreError;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -72,6 +74,68 @@ async fn what_a_full_store_refused_is_accepted_once_when_there_is_room() {
     assert_eq!(stored(&coordinator).await, [1, 2, 3]);
     let resolved = bench.arrival().await;
     assert_eq!(resolved.kind(), "operator.resolved");
+    drop(stream);
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn what_follows_a_refused_batch_is_not_acknowledged_in_its_place() {
+    let mut bench = Bench::new().await;
+    let coordinator = bench.start().await;
+    let agent = bench.agent("fra");
+    let address = coordinator.running.agents_addr();
+    let (mut stream, update) = agent.settle(address).await;
+    coordinator.fault.set(Mood::Full);
+    stream.send(vec![result(&update, 1, "shop")]).await;
+    assert_eq!(bench.arrival().await.kind(), "operator.notice");
+
+    // There is room for what was under way behind it.
+    coordinator.fault.set(Mood::Fine);
+    stream.send(vec![result(&update, 2, "shop")]).await;
+    // The stream is of use until it ends.
+    stream.beat().await;
+    loop {
+        match stream.next().await {
+            Ok(Down::ResultAck(ack)) => panic!("{ack:?}: result 1 would be lost"),
+            Ok(_) => {}
+            Err(end) => {
+                assert_eq!(end.code(), Code::ResourceExhausted);
+                break;
+            }
+        }
+    }
+    let (mut stream, welcome) = agent.connect(address).await;
+    assert_eq!(welcome.resume_after_sequence, 0);
+    stream.send(vec![result(&update, 1, "shop"), result(&update, 2, "shop")]).await;
+    assert_eq!(stream.acked().await, 2);
+    assert_eq!(stored(&coordinator).await, [1, 2]);
+    drop(stream);
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_breaks_is_not_used_again() {
+    let mut bench = Bench::new().await;
+    let coordinator = bench.start().await;
+    let agent = bench.agent("fra");
+    let (mut stream, update) = agent.settle(coordinator.running.agents_addr()).await;
+    coordinator.fault.set(Mood::Broken);
+    stream.send(vec![result(&update, 1, "shop")]).await;
+    let broken = coordinator.running.store_broken().await;
+    assert!(matches!(*broken, StoreError::Broken { .. }), "{broken}");
+    let notice = bench.arrival().await;
+    assert!(notice.body.to_string().contains("the coordinator ends"), "{}", notice.body);
+
+    coordinator.fault.set(Mood::Fine);
+    assert!(coordinator.running.store().read(|store| store.agents()).await.is_err());
+    drop(stream);
+    coordinator.stop().await;
+
+    let coordinator = bench.start().await;
+    let (mut stream, welcome) = agent.connect(coordinator.running.agents_addr()).await;
+    assert_eq!(welcome.resume_after_sequence, 0);
+    stream.send(vec![result(&update, 1, "shop")]).await;
+    assert_eq!(stream.acked().await, 1);
     drop(stream);
     coordinator.stop().await;
 }

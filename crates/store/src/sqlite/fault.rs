@@ -43,6 +43,9 @@ fn engine(place: String, error: rusqlite::Error) -> StoreError {
         {
             StoreError::Full { place }
         }
+        // After a failed write or sync the system may have dropped pages that it reports as written
+        // the next time.
+        Some(ErrorCode::SystemIoFailure) => StoreError::Broken { place, source: Box::new(error) },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Corrupt { place, what: "page", detail: error.to_string() }
         }
