@@ -345,6 +345,10 @@ impl Prober {
 }
 
 fn report(applied: &Applied, version: u64) {
+    if applied.changed.is_empty() && applied.removed.is_empty() && applied.rejections.is_empty() {
+        tracing::debug!(version, "configuration is as it was");
+        return;
+    }
     tracing::info!(
         version,
         changed = applied.changed.len(),

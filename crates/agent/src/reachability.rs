@@ -13,7 +13,7 @@ pub(crate) struct Reachability {
 pub(crate) enum Change {
     /// It was there, and cannot be reached since just now.
     Lost,
-    /// It is there again.
+    /// It is there again, and stays.
     Back {
         /// Since when it had been away.
         since: Timestamp,
@@ -30,8 +30,14 @@ impl Reachability {
         Some(Change::Lost)
     }
 
-    /// Notes that the coordinator has greeted the agent.
-    pub(crate) fn greeted(&mut self) -> Option<Change> {
+    /// Whether attempts fail at the moment, as far as has been said.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost_since.is_some()
+    }
+
+    /// Notes that a stream has lasted. One that ends at once changes nothing: else an agent that is
+    /// greeted and sent away again and again would say so each time.
+    pub(crate) fn steady(&mut self) -> Option<Change> {
         self.lost_since.take().map(|since| Change::Back { since })
     }
 }
@@ -44,11 +50,12 @@ mod tests {
     fn each_change_is_said_once() {
         let at = Timestamp::from_micros;
         let mut reachability = Reachability::default();
-        assert_eq!(reachability.greeted(), None);
+        assert_eq!(reachability.steady(), None);
         assert_eq!(reachability.failed(at(5)), Some(Change::Lost));
         assert_eq!(reachability.failed(at(6)), None);
+        assert!(reachability.is_lost());
         assert_eq!(reachability.failed(at(7)), None);
-        assert_eq!(reachability.greeted(), Some(Change::Back { since: at(5) }));
-        assert_eq!(reachability.greeted(), None);
+        assert_eq!(reachability.steady(), Some(Change::Back { since: at(5) }));
+        assert_eq!(reachability.steady(), None);
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 use wire::connect_request::Message;
 use wire::connect_response::Message as Reply;
 
@@ -34,6 +35,9 @@ const RETRY_REFUSED: Duration = Duration::from_secs(60);
 const DRAIN_MAX: Duration = Duration::from_secs(300);
 /// How long a stream must last before the next wait is short again.
 const HEALTHY: Duration = Duration::from_secs(60);
+/// How long a stream must last before the coordinator counts as there again: longer than one keeps
+/// a stream open whose results it cannot store.
+const STEADY: Duration = Duration::from_secs(5);
 /// The time for the coordinator's first message.
 const WELCOME: Duration = Duration::from_secs(10);
 
@@ -160,15 +164,22 @@ impl Uplink {
             Ok(greeting) => greeting,
             Err(ended) => return ended,
         };
-        *greeted = Some(self.clock.now());
-        match reachability.greeted() {
-            Some(Change::Back { since }) => {
-                let away = self.clock.now().since(since);
-                tracing::info!(address, ?away, "coordinator can be reached again");
-            }
-            Some(Change::Lost) | None => tracing::info!(address, "connected to the coordinator"),
+        let now = self.clock.now();
+        *greeted = Some(now);
+        let session = Session::new(self, number, address, greeting).run();
+        if !reachability.is_lost() {
+            tracing::info!(address, "connected to the coordinator");
+            return session.await;
         }
-        Session::new(self, number, address, greeting).run().await
+        tokio::pin!(session);
+        tokio::select! {
+            ended = &mut session => return ended,
+            () = self.clock.sleep_until(now + STEADY) => {}
+        }
+        if let Some(Change::Back { since }) = reachability.steady() {
+            tracing::info!(address, away = ?now.since(since), "coordinator can be reached again");
+        }
+        session.await
     }
 
     /// Opens a stream, says hello, and waits for the welcome.
@@ -237,14 +248,24 @@ fn delay_after(ended: &Ended, backoff: Duration) -> Duration {
         {
             RETRY_REFUSED + backoff
         }
+        Ended::Refused { status, .. } => match asked(status) {
+            Some(wait) => wait + backoff.min(RETRY_MIN),
+            None => backoff,
+        },
         Ended::Drained { retry_after, .. } => *retry_after + backoff.min(RETRY_MIN),
         Ended::Finished
         | Ended::Dial(_)
-        | Ended::Refused { .. }
         | Ended::Closed { .. }
         | Ended::Silent { .. }
         | Ended::Protocol { .. } => backoff,
     }
+}
+
+/// How long the coordinator asks the agent to wait, when what it cannot do now it can do later.
+fn asked(status: &Status) -> Option<Duration> {
+    let later = matches!(status.code(), Code::ResourceExhausted | Code::Unavailable);
+    let wait = later.then(|| status.get_details_retry_info()).flatten()?.retry_delay?;
+    Some(wait.min(DRAIN_MAX))
 }
 
 fn retry_after(drain: &wire::Drain) -> Duration {
@@ -263,6 +284,8 @@ fn tell(change: Option<Change>, ended: &Ended) {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::ErrorDetails;
+
     use super::*;
 
     fn refused(code: Code) -> Ended {
@@ -275,6 +298,25 @@ mod tests {
         assert!(delay_after(&refused(Code::PermissionDenied), short) >= RETRY_REFUSED);
         assert!(delay_after(&refused(Code::Unauthenticated), short) >= RETRY_REFUSED);
         assert_eq!(delay_after(&refused(Code::Unknown), short), short);
+    }
+
+    #[test]
+    fn who_is_asked_to_wait_a_moment_waits_no_longer() {
+        let long = Duration::from_secs(30);
+        let wait = |asked| {
+            let details = ErrorDetails::with_retry_info(Some(asked));
+            let code = Code::ResourceExhausted;
+            let status = Box::new(Status::with_error_details(code, "full", details));
+            delay_after(&Ended::Refused { address: "c:1".into(), status }, long)
+        };
+        assert_eq!(wait(Duration::from_secs(1)), Duration::from_secs(1) + RETRY_MIN);
+        assert_eq!(wait(Duration::from_secs(86_400)), DRAIN_MAX + RETRY_MIN);
+        assert_eq!(delay_after(&refused(Code::ResourceExhausted), long), long);
+    }
+
+    #[test]
+    fn who_is_told_to_go_comes_back_when_told() {
+        let short = Duration::from_millis(300);
         let drained = Ended::Drained { address: "c:1".into(), retry_after: Duration::from_secs(7) };
         assert!(delay_after(&drained, short) >= Duration::from_secs(7));
     }
