@@ -7,6 +7,7 @@
 mod publish;
 mod weigh;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,12 +106,19 @@ impl Case {
         memory: &serde_json::Value,
         now: Timestamp,
     ) -> bool {
-        self.memory = Memory::read(memory).unwrap_or_else(|| Memory {
-            latched: verdict.state,
-            is_announced: incident::is_open(incident.as_ref()),
-            first_failure: incident.as_ref().map(|incident| incident.first_failure),
-            told: self.check.alert.to.iter().cloned().collect(),
-            ..Memory::default()
+        self.memory = Memory::read(memory).unwrap_or_else(|| {
+            let open = incident.as_ref().filter(|incident| incident::is_open(Some(*incident)));
+            // Of a check that nobody could see, the open incident says what it was before.
+            let seen = open.filter(|_| verdict.state == State::Unknown);
+            Memory {
+                latched: seen.map_or(verdict.state, |incident| incident.verdict.state),
+                is_announced: open.is_some(),
+                first_failure: open.map(|incident| incident.first_failure),
+                told: open.map_or_else(BTreeSet::new, |incident| {
+                    incident::receivers(&self.check, incident.severity)
+                }),
+                ..Memory::default()
+            }
         });
         self.grace = now + freshness(&self.check);
         self.is_paced = self.memory.latched == State::Down;

@@ -48,6 +48,15 @@ fn kind(severity: Severity) -> AlertKind {
     }
 }
 
+/// Who is told of trouble of this severity.
+pub(crate) fn receivers(check: &Check, severity: Severity) -> BTreeSet<ReceiverId> {
+    let to = match severity {
+        Severity::Notice if !check.partial.to.is_empty() => &check.partial.to,
+        Severity::Notice | Severity::Page => &check.alert.to,
+    };
+    to.iter().cloned().collect()
+}
+
 /// Files trouble of this severity; `None` if it is on record already.
 pub(crate) fn trouble(
     severity: Severity,
@@ -162,10 +171,9 @@ fn say(
     check: &Check,
     now: Timestamp,
 ) -> Vec<(ReceiverId, Alert)> {
-    let of_notice = if check.partial.to.is_empty() { &check.alert.to } else { &check.partial.to };
     let to: BTreeSet<ReceiverId> = match kind {
-        AlertKind::Page => check.alert.to.iter().cloned().collect(),
-        AlertKind::Notice => of_notice.iter().cloned().collect(),
+        AlertKind::Page => receivers(check, Severity::Page),
+        AlertKind::Notice => receivers(check, Severity::Notice),
         AlertKind::Resolved | AlertKind::Digest => memory.told.clone(),
     };
     memory.is_announced = kind != AlertKind::Resolved;

@@ -3,7 +3,7 @@
 use quorate_model::{AlertKind, State};
 use quorate_verdict::Effect;
 
-use crate::stage::{REFUSED, Stage, TIMEOUT, secs, sees, shop};
+use crate::stage::{REFUSED, Stage, TIMEOUT, What, fault, secs, sees, shop};
 
 const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
 
@@ -64,16 +64,44 @@ fn restarts_do_not_lose_count_of_reopenings() {
     assert_eq!(stage.incidents().len(), 1);
 }
 
-#[test]
-fn an_unreadable_memory_still_keeps_the_outage() {
-    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 600, "all", REFUSED)]);
-    stage.run(secs(240));
+fn forget_memory(stage: &mut Stage) {
     for (_, effect) in &mut stage.log {
         if let Effect::Transition(transition) = effect {
             transition.memory = serde_json::json!({ "version": 999 });
         }
     }
+}
+
+#[test]
+fn an_unreadable_memory_still_keeps_the_outage() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 600, "all", REFUSED)]);
+    stage.run(secs(240));
+    forget_memory(&mut stage);
     stage.restart();
     stage.run(secs(1_000));
     assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+}
+
+#[test]
+fn an_unreadable_memory_keeps_an_outage_that_nobody_can_see() {
+    let silence = fault(200, 600, "all", What::Dead);
+    let mut still_down = Stage::with(
+        shop(),
+        &FIVE,
+        vec![sees(120, 200, "all", REFUSED), silence.clone(), sees(600, 700, "all", REFUSED)],
+    );
+    still_down.run(secs(500));
+    assert_eq!(still_down.verdict().state, State::Unknown);
+    forget_memory(&mut still_down);
+    still_down.restart();
+    still_down.run(secs(1_000));
+    assert_eq!(still_down.said(), [AlertKind::Page, AlertKind::Resolved], "paged once");
+
+    let faults = vec![sees(120, 200, "all", REFUSED), silence];
+    let mut repaired = Stage::with(shop(), &FIVE, faults);
+    repaired.run(secs(500));
+    forget_memory(&mut repaired);
+    repaired.restart();
+    repaired.run(secs(1_000));
+    assert_eq!(repaired.said(), [AlertKind::Page, AlertKind::Resolved], "resolved once");
 }
