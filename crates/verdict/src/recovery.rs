@@ -4,6 +4,9 @@
 //! quorum of regions has two successes in a row, and `R` has passed since the first success of the
 //! run, seen over the whole fleet and ordered by the start of the probes.
 //!
+//! A target that answers again only to limit the rate is not well, but no longer down either: the
+//! same run of answers makes it `degraded`, with the incident still open.
+//!
 //! **Why so.** The first answer after an outage is often followed by the next failure. `R` doubles
 //! with each re-open, so what flaps is reported less and less often.
 //!
@@ -38,7 +41,7 @@ pub(crate) fn follow(memory: &mut Memory, count: &Count, policy: &FleetPolicy, n
     }
     if memory.recovery.is_none() {
         let floor = memory.relapse.unwrap_or(broken).max(broken);
-        let back = count.readings.iter().filter(|r| r.succeeds() && r.since > broken);
+        let back = count.readings.iter().filter(|r| r.is_answered() && r.since > broken);
         let start = |since: Timestamp, last: Timestamp| {
             if since > floor { Some(since) } else { Some(last).filter(|last| *last > floor) }
         };

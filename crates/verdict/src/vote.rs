@@ -258,6 +258,12 @@ impl Reading {
         self.say.is_some_and(Say::is_success)
     }
 
+    /// Whether the target answers, be it that it is asked too often. A refusal is no such answer:
+    /// whether it is a failure depends on the other regions.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.succeeds() || self.is_blocked() && self.say == Some(Say::Limited)
+    }
+
     pub(crate) fn is_blocked(&self) -> bool {
         matches!(self.say, Some(Say::Limited | Say::Forbidden)) && self.state == RegionState::Live
     }

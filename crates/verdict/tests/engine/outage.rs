@@ -215,6 +215,19 @@ fn too_many_requests_everywhere_are_degraded_and_never_down() {
 }
 
 #[test]
+fn a_target_that_answers_again_but_limits_the_rate_is_no_longer_down() {
+    let limited = Outcome::Blocked { reason: BlockReason::RateLimit };
+    let faults = vec![sees(120, 300, "all", REFUSED), sees(300, 600, "all", limited)];
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(500));
+    assert_eq!(stage.says(), "degraded 5/5 blocked.rate_limit");
+    assert_eq!(stage.said(), [AlertKind::Page]);
+    stage.run(secs(900));
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+    assert_eq!(stage.says(), "up 0/5 none");
+}
+
+#[test]
 fn a_refusal_everywhere_is_down_and_in_one_region_a_matter_of_place() {
     let refused = Outcome::Blocked { reason: BlockReason::Forbidden };
     let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 600, "all", refused)]);
