@@ -6,6 +6,7 @@
 
 mod documents;
 mod edges;
+mod examples;
 mod sources;
 
 use std::fs;

@@ -1,0 +1,99 @@
+//! Examples that people copy: each must be taken by the program that it is for.
+
+use std::path::{Path, PathBuf};
+
+use quorate_config::Severity;
+
+use crate::{files, name, none, root, text};
+
+/// Put before an example that shows only a part of a configuration.
+const REST: &str = "version: 1\nregions: { fra: {}, iad: {}, syd: {} }\n";
+
+/// The blocks of YAML in a page, each with the number of its first line.
+fn blocks(page: &str) -> Vec<(usize, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in page.lines().enumerate() {
+        match &mut open {
+            None if line == "```yaml" => open = Some((number + 2, String::new())),
+            None => {}
+            Some(_) if line == "```" => blocks.extend(open.take()),
+            Some((_, block)) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+        }
+    }
+    blocks
+}
+
+/// The errors of a configuration; a part of one is completed first.
+fn errors(place: &str, example: &str) -> Vec<String> {
+    let whole = example.lines().any(|line| line == "version: 1");
+    let text = if whole { example.to_owned() } else { format!("{REST}{example}") };
+    let problems = quorate_config::parse(place, &text).err().unwrap_or_default();
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+    errors.map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_example_in_a_page_is_taken() {
+    let mut pages: Vec<PathBuf> = vec![root().join("README.md")];
+    pages.extend(files(&root().join("docs"), ".md"));
+    pages.extend(files(&root().join("deploy"), ".md"));
+    let (mut seen, mut problems) = (0, Vec::new());
+    for page in pages {
+        for (line, block) in blocks(&text(&page)) {
+            seen += 1;
+            problems.extend(errors(&format!("{} (line {line})", name(&page)), &block));
+        }
+    }
+    assert!(seen >= 5, "only {seen} examples were found");
+    none("examples with errors", &problems);
+}
+
+#[test]
+fn every_example_in_a_file_is_taken() {
+    let mut problems = Vec::new();
+    for path in ["docs/quorate.example.yaml", "deploy/compose/quorate.yaml"] {
+        problems.extend(errors(path, &text(&root().join(path))));
+    }
+    for path in ["deploy/compose/agent.yaml"] {
+        let read = quorate_agent::file::AgentFile::parse(path, &text(&root().join(path)));
+        problems.extend(read.err().into_iter().flatten().map(|problem| problem.to_string()));
+    }
+    none("examples with errors", &problems);
+}
+
+#[test]
+fn every_kind_has_a_valid_and_an_invalid_example() {
+    let folder = root().join("crates/config/tests");
+    let all = |folder: &Path| -> String {
+        files(folder, ".yaml").iter().map(|path| text(path)).collect()
+    };
+    let (valid, invalid) = (all(&folder.join("valid")), all(&folder.join("invalid")));
+    let mut problems = Vec::new();
+    for kind in quorate_checks::KINDS {
+        let key = format!(" {}: {{", kind.name());
+        for (texts, what) in [(&valid, "valid"), (&invalid, "invalid")] {
+            if !texts.contains(&key) {
+                problems.push(format!("no {what} file has `{key}`", key = key.trim_start()));
+            }
+        }
+    }
+    none("crates/config/tests", &problems);
+}
+
+#[test]
+fn units_wait_for_no_message_that_no_program_sends() {
+    let sources: String = files(&root().join("crates"), ".rs").iter().map(|p| text(p)).collect();
+    let notifies = sources.contains("NOTIFY_SOCKET");
+    let mut problems = Vec::new();
+    for unit in files(&root().join("deploy/systemd"), ".service") {
+        let waits = text(&unit).contains("Type=notify") || text(&unit).contains("WatchdogSec=");
+        if waits && !notifies {
+            problems.push(format!("{}: systemd would wait, then stop it", name(&unit)));
+        }
+    }
+    none("units", &problems);
+}
