@@ -16,7 +16,7 @@ fn refused(name: &str, options: &Value) -> Vec<String> {
 #[test]
 fn kinds_are_in_alphabetical_order() {
     let names: Vec<_> = KINDS.iter().map(|kind| kind.name()).collect();
-    assert_eq!(names, ["http", "tcp"]);
+    assert!(names.is_sorted() && names.contains(&"http"), "{names:?}");
     assert!(kind("gopher").is_none());
 }
 
@@ -177,7 +177,7 @@ fn every_option_stands_in_the_docs() {
         let page = std::fs::read_to_string(page).expect("each kind has a page");
         let mut names = BTreeSet::new();
         option_names(kind.schema().as_value(), &mut names);
-        assert!(names.len() > 5, "{names:?}");
+        assert!(!names.is_empty(), "{name} has no options");
         for option in names {
             let quoted = format!("{option}`");
             assert!(page.contains(&quoted), "{name}.md does not name `{option}`");
