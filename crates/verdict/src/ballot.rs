@@ -88,46 +88,70 @@ impl Votes<'_> {
         }
     }
 
-    /// The reason in a sentence, such as `3 of 5 regions: connect timeout from fra, iad, gru`.
+    /// The reason in a sentence, such as `3 of 5 regions: connect timeout from fra, iad, gru`, of the
+    /// regions configured: those that are silent or cut off are named with the reason.
     pub(crate) fn summary(&self, ctx: &Context<'_>, state: State, is_recovering: bool) -> String {
         let tally = &self.count.tally;
         let (live, configured) = (tally.live, tally.configured);
-        if state == State::Unknown {
-            return if self.count.needed.is_none() {
-                format!("no statement: {live} of {configured} regions live, two are needed")
-            } else if self.count.fresh == 0 {
-                format!("no statement: no fresh vote from any of {live} live regions")
-            } else {
-                "no statement: no region succeeds, and too few fail".to_owned()
-            };
+        let noun = if configured == 1 { "region" } else { "regions" };
+        if state == State::Unknown && self.count.needed.is_none() {
+            let least = configured.min(2);
+            return format!(
+                "no statement: {live} of {configured} {noun} live, at least {least} needed"
+            );
         }
-        let mut parts: Vec<String> = Vec::new();
-        let mut symptoms: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        let mut fine: Vec<&str> = Vec::new();
-        let mut silent: Vec<String> = Vec::new();
-        for (group, reading, vote) in self.each() {
-            let region = ctx.roster.region(group.region).id.as_str();
-            match vote {
-                None => silent.push(format!("{region} ({})", reason(reading.counted))),
-                Some(vote) if self.count.is_troubled(reading) => {
-                    symptoms.entry(phrase(vote)).or_default().push(region);
-                }
-                Some(_) => fine.push(region),
-            }
+        if state == State::Unknown && self.count.fresh == 0 {
+            return "no statement: no fresh vote from any live region".to_owned();
         }
+        let Told { symptoms, fine, silent } = self.told(ctx);
         let affected: usize = symptoms.values().map(Vec::len).sum();
-        for (symptom, regions) in symptoms {
-            parts.push(format!("{symptom} from {}", regions.join(", ")));
-        }
-        if !fine.is_empty() {
+        let mut parts: Vec<String> = symptoms
+            .into_iter()
+            .map(|(symptom, regions)| format!("{symptom} from {}", regions.join(", ")))
+            .collect();
+        if affected == 0 {
+            let names = fine.join(", ");
+            parts.push(format!("fine from {} of {configured} {noun}: {names}", fine.len()));
+        } else if !fine.is_empty() {
             parts.push(format!("fine from {}", fine.join(", ")));
         }
         if !silent.is_empty() {
             parts.push(format!("no vote from {}", silent.join(", ")));
         }
+        let parts = parts.join("; ");
         let recovering = if is_recovering { "recovering, " } else { "" };
-        format!("{recovering}{affected} of {live} regions: {}", parts.join("; "))
+        if state == State::Unknown {
+            format!("no statement: no region succeeds, and too few fail: {parts}")
+        } else if affected == 0 {
+            format!("{recovering}{parts}")
+        } else {
+            format!("{recovering}{affected} of {configured} {noun}: {parts}")
+        }
     }
+
+    fn told<'a>(&self, ctx: &Context<'a>) -> Told<'a> {
+        let mut told = Told::default();
+        for (group, reading, vote) in self.each() {
+            let region = ctx.roster.region(group.region).id.as_str();
+            match vote {
+                None => told.silent.push(format!("{region} ({})", reason(reading.counted))),
+                Some(vote) if self.count.is_troubled(reading) => {
+                    told.symptoms.entry(phrase(vote)).or_default().push(region);
+                }
+                Some(_) => told.fine.push(region),
+            }
+        }
+        told
+    }
+}
+
+/// What the regions say, in words.
+#[derive(Default)]
+struct Told<'a> {
+    symptoms: BTreeMap<String, Vec<&'a str>>,
+    fine: Vec<&'a str>,
+    /// Those without a vote, with the reason.
+    silent: Vec<String>,
 }
 
 fn blocked(kept: &[Witness<'_>]) -> Option<Cause> {
@@ -186,11 +210,11 @@ fn phrase(vote: &AgentVote) -> String {
 pub(crate) fn reason(counted: Counted) -> &'static str {
     match counted {
         Counted::Yes => "counted",
-        Counted::NeverVoted => "never probed",
+        Counted::NeverVoted => "no probe yet",
         Counted::Stale => "last probe too old",
         Counted::Absent => "silent",
         Counted::Island => "cut off",
         Counted::Inconclusive => "doubts its own probes",
-        Counted::BeforeEpisode => "not asked again yet",
+        Counted::BeforeEpisode => "no answer since the suspicion",
     }
 }

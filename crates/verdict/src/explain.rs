@@ -20,8 +20,9 @@ pub fn ballot_in_words(check: &CheckId, verdict: &Verdict) -> Vec<String> {
     words.extend(ballot.entries.iter().map(line));
     words.push(arithmetic(verdict));
     if !ballot.rounds.is_empty() {
+        let noun = if ballot.rounds.len() == 1 { "round" } else { "rounds" };
         let rounds: Vec<String> = ballot.rounds.iter().map(RoundId::to_string).collect();
-        words.push(format!("confirmed by round {}", rounds.join(", ")));
+        words.push(format!("all regions were asked at once in {noun} {}", rounds.join(", ")));
     }
     words.push(consequence(verdict).to_owned());
     words.extend(verdict.flags.iter().map(|flag| about(*flag).to_owned()));
@@ -61,8 +62,11 @@ fn arithmetic(verdict: &Verdict) -> String {
     let ballot = &verdict.ballot;
     let scope = ballot.scope;
     let seen = format!(
-        "{} of {} live regions affected, {} configured",
-        scope.failing, scope.live, scope.configured
+        "{} of {} live {} affected, {} configured",
+        scope.failing,
+        scope.live,
+        if scope.live == 1 { "region" } else { "regions" },
+        scope.configured
     );
     match ballot.quorum_effective {
         0 => format!("{seen}; too few are live for any statement"),
@@ -70,24 +74,35 @@ fn arithmetic(verdict: &Verdict) -> String {
             "{seen}; the quorum is {}, but only {needed} are left and all of them must agree",
             ballot.quorum
         ),
-        needed => format!("{seen}; {needed} must fail for down"),
+        needed => format!("{seen}; at least {needed} must fail for down"),
     }
 }
 
 fn consequence(verdict: &Verdict) -> &'static str {
+    let fails = |entry: &BallotEntry| {
+        entry.counted == Counted::Yes && entry.outcome.is_some_and(|outcome| !outcome.is_success())
+    };
     match verdict.state {
         State::Down if verdict.flags.contains(&Flag::Flapping) => {
             "it flaps, so changes are told in a digest"
+        }
+        State::Down if verdict.flags.contains(&Flag::Recovering) => {
+            "the quorum failed, so this was paged; the end is told once success has lasted"
         }
         State::Down => "the quorum fails, so this pages",
         State::Degraded => "it answers, though not as it should, so this is a notice and no page",
         State::Partial => {
             "nobody is paged because fewer regions are affected than the quorum; a notice follows \
-             if it lasts"
+             if it lasts, unless the check's `partial` says otherwise"
+        }
+        State::Up if verdict.ballot.entries.iter().any(fails) => {
+            "nobody is paged because others succeed, and a failure must be seen by the quorum or \
+             last"
         }
         State::Up => "nobody is paged because the target works",
         State::Unknown => {
-            "nobody is paged because silence is not failure; what was open stays open"
+            "nobody is paged because silence is not failure; what was open stays open; see \
+             `quorate get agents` for who is missing"
         }
     }
 }

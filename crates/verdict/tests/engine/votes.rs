@@ -5,7 +5,7 @@ use std::time::Duration;
 use quorate_model::{Counted, Doubt, Outcome, ProbeResult, Revision, State};
 use quorate_verdict::{Effect, Event, explain};
 
-use crate::stage::{OK, REFUSED, STATUS, Stage, TIMEOUT, secs, sees, shop};
+use crate::stage::{OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
 
 const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
 
@@ -160,6 +160,42 @@ fn a_ballot_can_be_read() {
     let summary = "3 of 5 regions: status 503 from a, b, c; fine from ";
     assert!(words[0].contains(summary), "{text}");
     assert!(words[1].starts_with("a: fail (assert: status), seen by a1"), "{text}");
-    assert!(text.contains("3 of 5 live regions affected, 5 configured; 3 must fail for down"));
+    assert!(
+        text.contains("3 of 5 live regions affected, 5 configured; at least 3 must fail for down")
+    );
     assert!(text.contains("so this pages"));
+}
+
+#[test]
+fn what_works_is_told_as_working() {
+    let faults = vec![fault(60, 900, "c", What::Island), fault(60, 900, "e", What::Dead)];
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(300));
+    let summary = "fine from 3 of 5 regions: a, b, d; no vote from c (cut off), e (silent)";
+    let verdict = stage.engine.look(&stage.check, stage.now).expect("a verdict");
+    assert_eq!(verdict.summary, summary);
+    let text = explain::ballot_in_words(&stage.check, &verdict).join("\n");
+    assert!(text.contains("0 of 3 live regions affected, 5 configured"), "{text}");
+    assert!(text.contains("nobody is paged because the target works"), "{text}");
+}
+
+#[test]
+fn a_page_names_who_has_not_answered_and_the_end_is_not_told_as_failing() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 300, "all", TIMEOUT)]);
+    stage.run(secs(290));
+    let (_, down) = stage
+        .transitions()
+        .find(|(_, transition)| transition.verdict.state == State::Down)
+        .expect("a page");
+    assert!(down.verdict.summary.contains("(no answer since the suspicion)"), "{down:?}");
+    stage.run(secs(322));
+    let text = explain::ballot_in_words(&stage.check, stage.verdict()).join("\n");
+    assert!(stage.says().contains("recovering"), "{text}");
+    assert!(text.contains("so this was paged"), "{text}");
+    stage.run(secs(330));
+    assert!(
+        stage.verdict().summary.starts_with("recovering, fine from 5 of 5 regions: "),
+        "{}",
+        stage.verdict().summary
+    );
 }
