@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test says what it expects")]
 
+mod full_disk;
 mod in_process;
 mod processes;
 mod refusals;

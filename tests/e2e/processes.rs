@@ -17,16 +17,21 @@ const REGIONS: [&str; 3] = ["fra", "iad", "syd"];
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// A coordinator and three agents, each a process.
-struct Deployment {
+pub(crate) struct Deployment {
     folder: tempfile::TempDir,
     api: String,
-    coordinator: Option<Daemon>,
-    agents: Vec<Daemon>,
+    pub(crate) coordinator: Option<Daemon>,
+    pub(crate) agents: Vec<Daemon>,
 }
 
 impl Deployment {
-    async fn start(target: SocketAddr, receiver: u64) -> Result<Self, Failure> {
-        let folder = tempfile::tempdir()?;
+    /// Starts one in a folder, where the coordinator's data is in `data`.
+    pub(crate) async fn start(
+        folder: tempfile::TempDir,
+        target: SocketAddr,
+        receiver: u64,
+        secret: &str,
+    ) -> Result<Self, Failure> {
         let at = |name: &str| folder.path().join(name);
         let [agents, join, api] = free_addresses().await?;
         let data = at("data");
@@ -37,7 +42,7 @@ impl Deployment {
             "",
         )
         .await?;
-        std::fs::write(at("secret"), SECRET)?;
+        std::fs::write(at("secret"), secret)?;
         let listeners = [agents.as_str(), join.as_str(), api.as_str()];
         let text = configuration(&data, listeners, target, receiver, &at("secret"));
         std::fs::write(at("quorate.yaml"), text)?;
@@ -51,7 +56,7 @@ impl Deployment {
         Ok(deployment)
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -70,7 +75,7 @@ impl Deployment {
         Ok(command)
     }
 
-    async fn start_coordinator(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn start_coordinator(&mut self) -> Result<(), Failure> {
         let mut command = program("quorate-coordinator")?;
         command.args(["run", "--config"]).arg(self.at("quorate.yaml"));
         self.coordinator = Some(Daemon::start(command, self.folder.path(), "coordinator").await?);
@@ -96,12 +101,12 @@ impl Deployment {
         Ok(())
     }
 
-    async fn json(&self, arguments: &[&str]) -> Result<Value, Failure> {
+    pub(crate) async fn json(&self, arguments: &[&str]) -> Result<Value, Failure> {
         let text = run(self.quorate()?.args(["-o", "json"]).args(arguments), "").await?;
         Ok(serde_json::from_str(&text)?)
     }
 
-    async fn wait_for(&self, state: &str) -> Result<(), Failure> {
+    pub(crate) async fn wait_for(&self, state: &str) -> Result<(), Failure> {
         let watch = ["watch", "shop", "--until", state, "--timeout", "60s"];
         run(self.quorate()?.args(watch), "").await.map(drop)
     }
@@ -154,7 +159,9 @@ async fn an_outage_from_the_outside() {
     let tasks = Tasks::new();
     let target = Target::start(&tasks).await.expect("a target");
     let port = listening["port"].as_u64().expect("a number");
-    let mut deployment = Deployment::start(target.address(), port).await.expect("a deployment");
+    let folder = tempfile::tempdir().expect("a folder");
+    let deployment = Deployment::start(folder, target.address(), port, SECRET).await;
+    let mut deployment = deployment.expect("a deployment");
     deployment.wait_for("up").await.expect("all is up");
 
     let mut watcher = python("watch.py").expect("a target folder").expect("installed");
