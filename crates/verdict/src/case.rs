@@ -241,8 +241,12 @@ impl Case {
         }
     }
 
-    /// How much longer a vote speaks because the target asked to be left alone.
+    /// How much longer a vote speaks because the target asked to be left alone. A success asks for
+    /// nothing: it would be proof for longer than anybody looked.
     fn announced_delay(&self, result: &ProbeResult) -> Duration {
+        if result.observation.outcome.is_success() {
+            return Duration::ZERO;
+        }
         let most = self.check.interval * RETRY_AFTER_INTERVALS_MAX;
         result.observation.evidence.retry_after.map_or(Duration::ZERO, |delay| delay.min(most))
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -28,9 +29,13 @@ pub(super) fn pop(headers: &HeaderMap) -> Option<String> {
     Some(cut(hint, HINT_BYTES_MAX))
 }
 
-/// How long to wait before the next request; zero for a date in the past. A date counts from the
-/// answer's own `Date`, so the two clocks need not agree. Source: RFC 9110, section 10.2.3.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// How long to wait before the next request, of an answer that says that there are too many or that
+/// it cannot serve for now; zero for a date in the past. A date counts from the answer's own `Date`,
+/// so the two clocks need not agree. Source: RFC 9110, section 10.2.3, and RFC 6585, section 4.
+pub(super) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
@@ -81,10 +86,20 @@ mod tests {
             ("", None),
         ] {
             let headers = headers(&[date, ("retry-after", text)]);
-            assert_eq!(retry_after(&headers), seconds.map(Duration::from_secs), "{text}");
+            let wait = retry_after(StatusCode::SERVICE_UNAVAILABLE, &headers);
+            assert_eq!(wait, seconds.map(Duration::from_secs), "{text}");
         }
         let long_ago = headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]);
-        assert_eq!(retry_after(&long_ago), Some(Duration::ZERO));
+        let wait = retry_after(StatusCode::TOO_MANY_REQUESTS, &long_ago);
+        assert_eq!(wait, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn only_an_answer_that_puts_off_may_ask_for_time() {
+        let asks = headers(&[("retry-after", "86400")]);
+        for status in [StatusCode::OK, StatusCode::FORBIDDEN, StatusCode::INTERNAL_SERVER_ERROR] {
+            assert_eq!(retry_after(status, &asks), None, "{status}");
+        }
     }
 
     #[test]

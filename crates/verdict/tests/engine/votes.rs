@@ -199,3 +199,16 @@ fn a_page_names_who_has_not_answered_and_the_end_is_not_told_as_failing() {
         stage.verdict().summary
     );
 }
+
+#[test]
+fn a_success_is_no_proof_for_longer_because_it_asks_to_be_left_alone() {
+    let mut stage = quiet();
+    stage.faults = vec![fault(300, 2_000, "all", What::Sees(OK, secs(10_000)))];
+    for agent in 0..5 {
+        let mut result = stage.result(agent, None, OK, secs(0));
+        result.observation.evidence.retry_after = Some(secs(86_400));
+        send(&mut stage, &result);
+    }
+    stage.run(secs(300 + 76 + 60));
+    assert_eq!(stage.verdict().state, State::Unknown);
+}
