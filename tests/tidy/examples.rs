@@ -82,17 +82,3 @@ fn every_kind_has_a_valid_and_an_invalid_example() {
     }
     none("crates/config/tests", &problems);
 }
-
-#[test]
-fn units_wait_for_no_message_that_no_program_sends() {
-    let sources: String = files(&root().join("crates"), ".rs").iter().map(|p| text(p)).collect();
-    let notifies = sources.contains("NOTIFY_SOCKET");
-    let mut problems = Vec::new();
-    for unit in files(&root().join("deploy/systemd"), ".service") {
-        let waits = text(&unit).contains("Type=notify") || text(&unit).contains("WatchdogSec=");
-        if waits && !notifies {
-            problems.push(format!("{}: systemd would wait, then stop it", name(&unit)));
-        }
-    }
-    none("units", &problems);
-}
