@@ -79,7 +79,10 @@ impl Memory {
                 }
             }
             Write::JoinToken(token) => {
-                self.join_tokens.entry(token.hash).or_insert((token.clone(), false));
+                if !self.join_tokens.contains_key(&token.hash) {
+                    self.join_tokens.retain(|_, (old, used)| *used || old.agent != token.agent);
+                    self.join_tokens.insert(token.hash, (token.clone(), false));
+                }
             }
             Write::ApiToken(token) => {
                 self.api_tokens.insert(token.hash, token.clone());

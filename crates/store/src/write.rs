@@ -31,7 +31,8 @@ pub enum Write {
         /// When to try again, if it is still pending.
         next_attempt: Option<Timestamp>,
     },
-    /// A token with which an agent can join. A hash that is there already stays as it is.
+    /// A token with which an agent can join; unused ones for the same agent stop working. A hash
+    /// that is there already stays as it is.
     JoinToken(JoinToken),
     /// A token for the API, in place of an earlier one with the same hash.
     ApiToken(ApiToken),

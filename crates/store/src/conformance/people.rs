@@ -7,6 +7,7 @@ use crate::{AgentRecord, ApiToken, JoinToken, Role, Store, Write};
 pub(super) const CASES: &[Case] = &[
     Case { name: "a join token works once and registers its agent", run: redeemed_once },
     Case { name: "a join token does not work from its end on", run: expired },
+    Case { name: "a new join token takes the place of an unused one", run: replaced },
     Case { name: "an agent that joins again keeps one record", run: joins_again },
     Case { name: "agents are listed by name, with what they last ran", run: agents },
     Case { name: "an API token is found by its hash alone", run: api_tokens },
@@ -46,6 +47,17 @@ fn expired(store: &mut dyn Store) {
     assert_eq!(store.redeem(&token.hash, at(100)).expect("redeem"), None);
     assert_eq!(store.agent(&id("fra-1")).expect("agent"), None);
     assert_eq!(store.redeem(&token.hash, at(99)).expect("redeem"), Some(token));
+}
+
+fn replaced(store: &mut dyn Store) {
+    let (old, new) = (token(1, "fra-1", "fra"), token(2, "fra-1", "iad"));
+    let other = token(3, "iad-1", "iad");
+    for token in [&old, &other, &new] {
+        store.commit(&[Write::JoinToken(token.clone())]).expect("commit");
+    }
+    assert_eq!(store.redeem(&old.hash, at(1)).expect("redeem"), None);
+    assert_eq!(store.redeem(&new.hash, at(2)).expect("redeem"), Some(new));
+    assert_eq!(store.redeem(&other.hash, at(3)).expect("redeem"), Some(other));
 }
 
 fn joins_again(store: &mut dyn Store) {

@@ -29,6 +29,10 @@ fn apply(sql: &Sql<'_>, tail: &mut Tail, write: &Write) -> Result<(), Fault> {
         Write::Attempted { .. } => attempted(sql, write)?,
         Write::JoinToken(token) => {
             sql.prepare_cached(
+                "DELETE FROM join_token WHERE agent = ?1 AND used IS NULL AND hash <> ?2",
+            )?
+            .execute(params![token.agent.as_str(), token.hash])?;
+            sql.prepare_cached(
                 "INSERT INTO join_token (hash, agent, region, expires) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO NOTHING",
             )?
