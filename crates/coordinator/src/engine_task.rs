@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    CheckId, Fleet, NoticeKind, OperatorNotice, ProbeResult, ProbeSpec, RegionId, Timestamp,
+    CheckId, Fleet, NoticeKind, OperatorNotice, ProbeResult, ProbeSpec, RegionId, RoundId,
+    Timestamp,
 };
 use quorate_runtime::Clock;
 use quorate_store::{AgentRecord, Restored, StoreError, Write};
@@ -70,6 +71,8 @@ pub(crate) struct Owner {
     paces: Paces,
     regions: BTreeMap<RegionId, quorate_verdict::RegionState>,
     replan_at: Option<Timestamp>,
+    /// The last round that was given out.
+    last_round: RoundId,
     /// Checks with votes that nobody has seen yet.
     unseen: BTreeSet<CheckId>,
     show_at: Option<Timestamp>,
@@ -105,6 +108,7 @@ impl Owner {
             paces: Paces::new(),
             regions: BTreeMap::new(),
             replan_at: None,
+            last_round: RoundId(restored.next_round.saturating_sub(1)),
             unseen: BTreeSet::new(),
             show_at: None,
             ledger: Ledger::new(ways.store),
@@ -266,7 +270,9 @@ impl Owner {
         let keep = mark.refused.is_none_or(|refused| refused < batch.session);
         let mut fresh = Vec::with_capacity(batch.results.len());
         let mut gaps = 0_u64;
-        for result in batch.results {
+        for mut result in batch.results {
+            // A number that nobody has given out would be the last one for ever.
+            result.round = result.round.filter(|round| *round <= self.last_round);
             let number = result.id.sequence;
             if number <= if keep { mark.queued } else { mark.applied } {
                 continue;

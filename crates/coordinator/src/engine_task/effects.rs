@@ -19,7 +19,10 @@ impl Owner {
         let mut decided = Vec::new();
         for effect in std::mem::take(&mut self.effects) {
             match effect {
-                Effect::Confirm(confirmation) => self.confirm(&confirmation),
+                Effect::Confirm(confirmation) => {
+                    self.last_round = self.last_round.max(confirmation.round);
+                    self.confirm(&confirmation);
+                }
                 Effect::Transition(transition) => {
                     decided.push(Decided::Transition(Box::new(stored(*transition))));
                 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quorate_model::{AgentId, CheckId, NoticeKind, OperatorNotice, RegionId, Timestamp};
+use quorate_model::{AgentId, BootId, CheckId, NoticeKind, OperatorNotice, RegionId, Timestamp};
 use quorate_store::Write;
 use quorate_verdict::Event;
 
@@ -16,6 +16,9 @@ use crate::outbox;
 /// How long to wait for more changes before the phases are dealt out anew.
 const SETTLE: Duration = Duration::from_secs(1);
 
+/// Runs of an agent whose marks are kept in memory. The store knows the others too.
+const RUNS_MAX: usize = 32;
+
 /// The agents that take part: those whose stream is open, and those that have only just gone.
 #[derive(Debug, Default)]
 pub(super) struct Crew {
@@ -27,6 +30,12 @@ pub(super) struct Crew {
 impl Crew {
     pub(super) fn staff(&self) -> &Staff {
         &self.staff
+    }
+
+    /// Whether the agent has opened another stream after this one: two streams may speak in the
+    /// wrong order.
+    fn has_later(&self, connected: &Connected) -> bool {
+        self.open.get(&connected.agent).is_some_and(|open| *open > connected.session)
     }
 
     /// Takes an agent in. Returns whether that changes who takes part.
@@ -95,8 +104,26 @@ impl Owner {
         self.settle_effects();
     }
 
+    /// Forgets the marks of an agent's earlier runs once there are many of them.
+    fn forget_runs(&mut self, agent: &AgentId, present: BootId) {
+        let runs = (agent.clone(), BootId(0))..=(agent.clone(), BootId(u128::MAX));
+        let runs: Vec<_> = self.marks.range(runs).map(|(run, mark)| (run.clone(), *mark)).collect();
+        if runs.len() < RUNS_MAX {
+            return;
+        }
+        for (run, mark) in runs {
+            if run.1 != present && mark.queued == mark.stored {
+                self.marks.remove(&run);
+            }
+        }
+    }
+
     fn connected(&mut self, connected: &Connected, now: Timestamp) {
         let agent = &connected.agent;
+        if self.crew.has_later(connected) {
+            return;
+        }
+        self.forget_runs(agent, connected.boot);
         if self.crew.join(connected) {
             // The others hear of their new phases when no more changes come.
             let own = assign::plan(&self.fleet, self.crew.staff()).remove(agent);

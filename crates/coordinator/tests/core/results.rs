@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use quorate_model::Timestamp;
+use quorate_proto::agent::v1 as wire;
 use quorate_proto::agent::v1::connect_response::Message as Down;
 use quorate_store::StoreError;
 use tonic::Code;
@@ -109,6 +110,21 @@ async fn what_follows_a_refused_batch_is_not_acknowledged_in_its_place() {
     stream.send(vec![result(&update, 1, "shop"), result(&update, 2, "shop")]).await;
     assert_eq!(stream.acked().await, 2);
     assert_eq!(stored(&coordinator).await, [1, 2]);
+    drop(stream);
+    coordinator.stop().await;
+}
+
+#[tokio::test]
+async fn a_round_that_nobody_has_given_out_is_not_believed() {
+    let bench = Bench::new().await;
+    let coordinator = bench.start().await;
+    let agent = bench.agent("fra");
+    let (mut stream, update) = agent.settle(coordinator.running.agents_addr()).await;
+    let round = u64::MAX / 2;
+    stream.send(vec![wire::Result { round, ..result(&update, 1, "shop") }]).await;
+    assert_eq!(stream.acked().await, 1);
+    let restored = coordinator.running.store().read(|store| store.restore(Timestamp::EPOCH)).await;
+    assert!(restored.unwrap().next_round < 1_000, "after a restart, rounds would go on from there");
     drop(stream);
     coordinator.stop().await;
 }
