@@ -58,13 +58,18 @@ impl Reloader {
                 () = stop.cancelled() => return,
                 asked = signal.recv() => if asked.is_none() { return },
             }
-            match source.read() {
-                Ok(configuration) => match self.apply(configuration).await {
-                    Ok(()) => tracing::info!("configuration reloaded"),
-                    Err(error) => keep(error.problems),
-                },
-                Err(problems) => keep(problems),
-            }
+            self.read_again(source.as_ref()).await;
+        }
+    }
+
+    /// Goes over to what is read, unless anything is wrong with it.
+    async fn read_again(&self, source: &dyn ConfigSource) {
+        match source.read() {
+            Ok(configuration) => match self.apply(configuration).await {
+                Ok(()) => tracing::info!("configuration reloaded"),
+                Err(error) => keep(error.problems),
+            },
+            Err(problems) => keep(problems),
         }
     }
 }
@@ -96,5 +101,47 @@ pub(crate) async fn forget_old(
             () = stop.cancelled() => return,
             () = clock.sleep_until(next) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_config::{Problem, parse};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Text(&'static str);
+
+    impl ConfigSource for Text {
+        fn read(&self) -> Result<Configuration, Vec<Problem>> {
+            parse("quorate.yaml", self.0)
+        }
+    }
+
+    const FIRST: Text = Text("{ version: 1, regions: { fra: {} } }");
+
+    #[tokio::test]
+    async fn only_a_good_configuration_takes_the_place_of_another() {
+        let first = Arc::new(FIRST.read().unwrap());
+        let (commands, mut told) = mpsc::channel(1);
+        let reloader = Reloader {
+            receivers: Arc::new(ArcSwap::from_pointee(Receivers::of(&first).unwrap())),
+            configuration: Arc::new(ArcSwap::new(Arc::clone(&first))),
+            commands,
+        };
+        for bad in [
+            "{ version: 1, regions: { FRA: {} } }",
+            "{ version: 1, regions: { fra: {} }, receivers: { hook: { webhook: \
+               { url: 'https://a.example.com/', secret: { file: /nowhere/at/all } } } } }",
+        ] {
+            reloader.read_again(&Text(bad)).await;
+            assert!(Arc::ptr_eq(&reloader.configuration.load(), &first), "{bad}");
+            assert!(told.try_recv().is_err(), "the engine is not told of {bad}");
+        }
+        // Nobody answers: it does not wait for an engine that has stopped.
+        drop(told);
+        reloader.read_again(&Text("{ version: 1, regions: { iad: {} } }")).await;
+        assert!(reloader.configuration.load().fleet.regions.keys().any(|id| id.as_str() == "iad"));
     }
 }
