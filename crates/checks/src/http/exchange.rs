@@ -34,6 +34,9 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How much of a body may be under way unread over HTTP/2, in bytes.
 const WINDOW_BYTES: u32 = 256 * 1024;
 
+/// How much is read at a stretch before the probe looks at the time, in bytes.
+const STRETCH_BYTES: usize = 16 * 1024;
+
 /// The HTTP version to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(try_from = "serde_json::Value")]
@@ -95,7 +98,7 @@ pub(super) async fn ask(
     } else {
         (Box::new(stream), probe.version == Version::Http2)
     };
-    let stream = Observed { stream, mark: trace.watch.begin_send() };
+    let stream = Observed { stream, mark: trace.watch.begin_send(), stretch: 0 };
     let request = request(ask, http2)?;
     let (answer, live) = Live::send(stream, request, http2)
         .await
@@ -279,10 +282,13 @@ fn incomplete(bytes: usize, error: &hyper::Error) -> Stop {
     )
 }
 
-/// A stream that tells the stopwatch when it writes and reads.
+/// A stream that tells the stopwatch when it writes and reads, and pauses now and then: as long as
+/// there is something to read, hyper goes on, and a flood of empty answers would last for ever.
 struct Observed {
     stream: Box<dyn Stream>,
     mark: WriteMark,
+    /// Bytes read since the last pause.
+    stretch: usize,
 }
 
 impl AsyncRead for Observed {
@@ -291,9 +297,16 @@ impl AsyncRead for Observed {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.stretch >= STRETCH_BYTES {
+            self.stretch = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
+        let read = buffer.filled().len().saturating_sub(before);
+        self.stretch = if polled.is_pending() { 0 } else { self.stretch + read };
+        if read > 0 {
             self.mark.read();
         }
         polled

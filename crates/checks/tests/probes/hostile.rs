@@ -65,6 +65,28 @@ async fn a_server_that_never_accepts() {
     assert_fails(&seen, Phase::Connect, Reason::Timeout, "while connecting");
 }
 
+/// Writes `head`, then `text` for ever, as fast as it is taken.
+async fn flood(mut stream: TcpStream, head: &'static str, text: &'static str) {
+    read_head(&mut stream).await;
+    let text = text.repeat(64 * 1024 / text.len());
+    drop(stream.write_all(head.as_bytes()).await);
+    while stream.write_all(text.as_bytes()).await.is_ok() {}
+}
+
+/// A connection that always has more to read must not keep the probe from looking at the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_of_next_to_nothing() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    let server = server::serve(move |stream| flood(stream, "", interim)).await;
+    let seen = short("http", json!({"url": server.url("/")})).await;
+    assert_fails(&seen, Phase::Ttfb, Reason::Timeout, "");
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let server = server::serve(move |stream| flood(stream, chunked, "1\r\nx\r\n")).await;
+    let options = json!({"url": server.url("/"), "max_body": "10MiB"});
+    let seen = short("http", options).await;
+    assert!(seen.evidence.status == Some(200), "{seen:?}");
+}
+
 #[tokio::test]
 async fn drips() {
     let head = server::serve(|stream| drip(stream, "HTTP/1.1 200 OK\r\nx: ", "y")).await;
