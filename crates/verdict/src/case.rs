@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    Cause, Check, Doubt, Fleet, FleetPolicy, Health, Incident, Outcome, ProbeResult, RoundId,
-    Scope, State, Suspicion, Timestamp, Verdict,
+    Cause, Check, CheckId, Doubt, Fleet, FleetPolicy, Health, Incident, Outcome, ProbeResult,
+    RoundId, Scope, State, Suspicion, Timestamp, Verdict,
 };
 
 use crate::count::Count;
@@ -24,7 +24,7 @@ use crate::liveness::{AgentIx, RegionIx, RegionState, Roster};
 use crate::memory::Memory;
 use crate::quorum::{Ground, Ruling};
 use crate::vote::{AgentVote, Group, Reading, Say, Sight};
-use crate::{Confirmation, Effect, recovery};
+use crate::{Confirmation, Effect, Transition, recovery};
 
 /// What a case may look at besides itself.
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +125,23 @@ impl Case {
         self.verdict = Some(verdict);
         self.incident = incident;
         self.is_paced
+    }
+
+    /// The check is no longer configured: returns what must be said about that, if anything.
+    pub(crate) fn withdraw(self, now: Timestamp) -> Option<Transition> {
+        let Self { check, incident, memory, .. } = self;
+        incident::withdraw(&check.id, Some(&check), incident, memory, now)
+    }
+
+    /// What [`Case::withdraw`] is for a check that went while the engine was not there.
+    pub(crate) fn withdraw_unknown(
+        id: &CheckId,
+        incident: Option<Incident>,
+        memory: &serde_json::Value,
+        now: Timestamp,
+    ) -> Option<Transition> {
+        let memory = Memory::read(memory).unwrap_or_default();
+        incident::withdraw(id, None, incident, memory, now)
     }
 
     /// Forgets the episode: nobody was asked.

@@ -56,7 +56,7 @@ impl Engine {
     /// `now` must not be earlier than that of the call before.
     pub fn apply(&mut self, event: Event, now: Timestamp, effects: &mut Vec<Effect>) {
         match event {
-            Event::Configured(fleet) => self.configure(fleet, now),
+            Event::Configured(fleet) => self.configure(fleet, now, effects),
             Event::Restored(restore) => self.restore(*restore, now, effects),
             Event::Connected { agent, region } => {
                 let ix = self.roster.enrol(&agent, &region, now);
@@ -127,7 +127,7 @@ impl Engine {
         round
     }
 
-    fn configure(&mut self, fleet: Arc<Fleet>, now: Timestamp) {
+    fn configure(&mut self, fleet: Arc<Fleet>, now: Timestamp, effects: &mut Vec<Effect>) {
         self.fleet = fleet;
         for region in self.fleet.regions.keys() {
             self.roster.intern(region, now);
@@ -139,7 +139,7 @@ impl Engine {
             .cloned()
             .collect();
         for check in gone {
-            self.forget(&check);
+            self.forget(&check, now, effects);
         }
         let fleet = Arc::clone(&self.fleet);
         for (id, check) in &fleet.checks {
@@ -170,12 +170,13 @@ impl Engine {
         CheckIx(u32::try_from(self.cases.len() - 1).unwrap_or(u32::MAX))
     }
 
-    fn forget(&mut self, check: &CheckId) {
+    fn forget(&mut self, check: &CheckId, now: Timestamp, effects: &mut Vec<Effect>) {
         let Some(ix) = self.by_check.remove(check) else {
             return;
         };
         if let Some(mut case) = self.cases[ix.0 as usize].take() {
             self.alarms.disarm(&mut case.alarm, Subject::Check(ix));
+            effects.extend(case.withdraw(now).map(|end| Effect::Transition(Box::new(end))));
         }
         self.free.push(ix);
     }
@@ -186,6 +187,8 @@ impl Engine {
         self.next_round = self.next_round.max(restore.next_round);
         for (id, (verdict, incident, memory)) in restore.checks {
             let Some(ix) = self.by_check.get(&id).copied() else {
+                let end = Case::withdraw_unknown(&id, incident, &memory, now);
+                effects.extend(end.map(|end| Effect::Transition(Box::new(end))));
                 continue;
             };
             let Some(case) = self.cases[ix.0 as usize].as_mut() else {

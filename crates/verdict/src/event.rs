@@ -11,8 +11,8 @@ use quorate_model::{
 /// Something that happened. The time at which it did is handed in beside it.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// The configuration is this from now on. Checks that are gone are forgotten; those that stay
-    /// keep their votes if their revision stays.
+    /// The configuration is this from now on. Checks that are gone are forgotten, and their open
+    /// incidents end; those that stay keep their votes if their revision stays.
     Configured(Arc<Fleet>),
     /// What was before a restart. Comes once, after the first configuration and before any result.
     Restored(Box<Restore>),

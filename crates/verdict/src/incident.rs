@@ -9,15 +9,17 @@
 //! told that it began again is misled. The digest is sent at once when there was none lately, so
 //! that an outage which begins while a check flaps is not silent.
 //!
-//! **The end** is told to exactly those whose last word was that it is open.
+//! **The end** is told to exactly those whose last word was that it is open. It also comes when the
+//! check is taken out of the configuration.
 
 use std::collections::BTreeSet;
 
 use quorate_model::{
-    Alert, AlertKind, Check, FleetPolicy, Incident, IncidentId, IncidentState, ReceiverId,
-    Severity, Timestamp, Verdict,
+    Alert, AlertKind, Ballot, Cause, Check, CheckId, FleetPolicy, Incident, IncidentId,
+    IncidentState, ReceiverId, Scope, Severity, State, Timestamp, Verdict,
 };
 
+use crate::Transition;
 use crate::limits::FLAPPING_REOPENS;
 use crate::memory::Memory;
 
@@ -90,6 +92,52 @@ pub(crate) fn trouble(
 /// Files the end of the open incident.
 pub(crate) fn over(memory: &Memory) -> Filing {
     Filing { act: Act::Resolve, say: memory.is_announced.then_some(AlertKind::Resolved) }
+}
+
+/// Ends the open incident of a check that is no longer configured: nobody would see its end. Those
+/// who were told that it is open are told that it is over; the verdict says why. `check` is its last
+/// definition, if known.
+pub(crate) fn withdraw(
+    id: &CheckId,
+    check: Option<&Check>,
+    record: Option<Incident>,
+    mut memory: Memory,
+    now: Timestamp,
+) -> Option<Transition> {
+    let mut incident = record.filter(|incident| is_open(Some(incident)))?;
+    incident.state = IncidentState::Resolved;
+    incident.resolved = Some(now);
+    let alert = Alert {
+        kind: AlertKind::Resolved,
+        at: now,
+        target: check.map_or_else(|| id.to_string(), |check| check.target.clone()),
+        labels: check.map(|check| check.labels.clone()).unwrap_or_default(),
+        runbook: check.and_then(|check| check.runbook.clone()),
+        incident: incident.clone(),
+    };
+    let to = if std::mem::take(&mut memory.is_announced) {
+        memory.told.iter().map(|receiver| (receiver.clone(), alert.clone())).collect()
+    } else {
+        Vec::new()
+    };
+    let verdict = Verdict {
+        state: State::Unknown,
+        flags: BTreeSet::new(),
+        cause: Cause::None,
+        summary: "the check is no longer configured".to_owned(),
+        since: now,
+        ballot: Ballot {
+            taken: now,
+            quorum: 0,
+            quorum_effective: 0,
+            scope: Scope::default(),
+            rounds: Vec::new(),
+            entries: Vec::new(),
+        },
+    };
+    // Should the check come back, it begins anew.
+    let memory = Memory::default().write();
+    Some(Transition { check: id.clone(), verdict, incident: Some(incident), alerts: to, memory })
 }
 
 /// Files a digest if one is due while an incident is open.

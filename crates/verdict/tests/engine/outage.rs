@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quorate_model::{AlertKind, BlockReason, Outcome, PartialPolicy, Quorum, State};
-use quorate_verdict::Effect;
+use quorate_verdict::{Effect, Event};
 
 use crate::stage::{OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
 
@@ -56,7 +56,7 @@ fn one_transient_failure_changes_nothing_that_anybody_sees() {
     let mut failed = stage.result(2, None, REFUSED, secs(0));
     failed.started = now;
     stage.faults.clear();
-    stage.apply(quorate_verdict::Event::Result(Box::new(failed)));
+    stage.apply(Event::Result(Box::new(failed)));
     assert_eq!(stage.rounds(), 1);
     stage.run(secs(600));
     assert_eq!(stage.transitions().count(), before);
@@ -293,4 +293,38 @@ fn an_outage_is_told_in_few_transitions_and_probed_faster_while_it_lasts() {
         })
         .collect();
     assert_eq!(paces, [Some(secs(20)), None]);
+}
+
+fn without_checks() -> std::sync::Arc<quorate_model::Fleet> {
+    std::sync::Arc::new(quorate_model::Fleet::default())
+}
+
+fn assert_ended(stage: &Stage) {
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+    let (_, last) = stage.transitions().last().expect("an end");
+    assert_eq!(last.verdict.summary, "the check is no longer configured");
+    assert!(last.incident.as_ref().expect("the incident").resolved.is_some());
+}
+
+#[test]
+fn an_incident_ends_with_its_check() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 900, "all", REFUSED)]);
+    stage.run(secs(300));
+    stage.apply(Event::Configured(without_checks()));
+    assert_ended(&stage);
+
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 900, "all", REFUSED)]);
+    stage.run(secs(300));
+    stage.fleet = without_checks();
+    stage.restart();
+    assert_ended(&stage);
+}
+
+#[test]
+fn nothing_is_told_of_a_check_that_goes_while_all_is_well() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 200, "all", REFUSED)]);
+    stage.run(secs(500));
+    let before = stage.transitions().count();
+    stage.apply(Event::Configured(without_checks()));
+    assert_eq!(stage.transitions().count(), before);
 }
