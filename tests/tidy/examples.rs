@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use quorate_agent::file::AgentFile;
 use quorate_config::Severity;
 
 use crate::{files, name, none, root, text};
@@ -39,7 +40,8 @@ fn errors(place: &str, example: &str) -> Vec<String> {
 #[test]
 fn every_example_in_a_page_is_taken() {
     let mut pages: Vec<PathBuf> = vec![root().join("README.md")];
-    pages.extend(files(&root().join("docs"), ".md"));
+    let of_agents = |page: &PathBuf| page.ends_with("docs/agent.md");
+    pages.extend(files(&root().join("docs"), ".md").into_iter().filter(|page| !of_agents(page)));
     pages.extend(files(&root().join("deploy"), ".md"));
     let (mut seen, mut problems) = (0, Vec::new());
     for page in pages {
@@ -59,9 +61,18 @@ fn every_example_in_a_file_is_taken() {
         problems.extend(errors(path, &text(&root().join(path))));
     }
     let path = "deploy/compose/agent.yaml";
-    let read = quorate_agent::file::AgentFile::parse(path, &text(&root().join(path)));
+    let read = AgentFile::parse(path, &text(&root().join(path)));
     problems.extend(read.err().into_iter().flatten().map(|problem| problem.to_string()));
     none("examples with errors", &problems);
+}
+
+#[test]
+fn the_page_of_the_agents_file_shows_every_default() {
+    let path = "docs/agent.md";
+    let page = text(&root().join(path));
+    let (_, block) = blocks(&page).into_iter().next().expect("an example");
+    let shown = AgentFile::parse(path, &block).expect("the example is valid");
+    assert_eq!(shown, AgentFile::parse("nothing", "").expect("an empty file is valid"));
 }
 
 #[test]

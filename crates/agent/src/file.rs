@@ -221,7 +221,7 @@ impl FromStr for HostPort {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!(
-                "{text:?} is not an address: write host:port, such as coordinator.example.com:7441"
+                "{text:?} is not an address: write host:port, such as coordinator.example.com:7444"
             ))
         }
     }
