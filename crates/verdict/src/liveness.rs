@@ -155,6 +155,9 @@ impl Roster {
                 let before = std::mem::replace(&mut agent.region, region);
                 self.regions[before.place()].agents.retain(|member| *member != ix);
                 self.regions[region.place()].agents.push(ix);
+                for region in [before, region] {
+                    self.assess(region, now);
+                }
             }
             return ix;
         }
@@ -246,6 +249,11 @@ impl Roster {
             return Change::None;
         }
         let region = agent.region;
+        if self.assess(region, now) { Change::State } else { Change::Votes }
+    }
+
+    /// Looks again what state a region is in. Returns whether it is another one.
+    fn assess(&mut self, region: RegionIx, now: Timestamp) -> bool {
         let mut state = RegionState::Absent;
         for member in &self.regions[region.place()].agents {
             let agent = &self.agents[member.place()];
@@ -255,11 +263,11 @@ impl Roster {
             }
         }
         let place = self.region_mut(region);
-        if place.state == state {
-            return Change::Votes;
+        let is_other = place.state != state;
+        if is_other {
+            place.state = state;
+            place.since = now;
         }
-        place.state = state;
-        place.since = now;
-        Change::State
+        is_other
     }
 }

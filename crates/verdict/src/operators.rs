@@ -18,6 +18,8 @@ use crate::quorum;
 pub(crate) struct Watch {
     /// Since when the numbers are what they are.
     pub(crate) since: Timestamp,
+    /// When they first changed since they were judged.
+    unjudged: Option<Timestamp>,
     /// Not before this are they judged.
     pub(crate) hold_until: Timestamp,
     pub(crate) alarm: Option<Timestamp>,
@@ -163,11 +165,15 @@ impl Watch {
     /// The fleet has changed: its numbers must hold for a while before they are told.
     pub(crate) fn changed(&mut self, now: Timestamp) {
         self.since = now;
+        self.unjudged.get_or_insert(now);
     }
 
-    /// When the numbers are judged.
+    /// When the numbers are judged: once they hold, but no later for one region that comes and goes
+    /// all the time.
     pub(crate) fn due(&self, policy: &FleetPolicy) -> Timestamp {
-        (self.since + policy.isolated_after).max(self.hold_until)
+        let held = self.since + policy.isolated_after;
+        let latest = self.unjudged.map_or(held, |first| first + policy.lost_after);
+        held.min(latest).max(self.hold_until)
     }
 
     /// Tells how many checks have too few regions.
@@ -178,6 +184,7 @@ impl Watch {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
+        self.unjudged = None;
         let short = shortage(fleet, roster);
         let of = format!("{} of {} checks", short.reduced, short.checks);
         let reduced = format!(

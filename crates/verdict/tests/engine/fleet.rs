@@ -179,3 +179,24 @@ fn a_deadline_never_makes_the_engine_spin() {
         }
     }
 }
+
+#[test]
+fn a_region_that_comes_and_goes_does_not_hide_that_others_are_lost() {
+    let mut faults = vec![fault(120, 900, "c d", What::Island)];
+    faults.extend((0..400).map(|n| fault(100 + n * 4, 102 + n * 4, "e", What::Island)));
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(300));
+    let (told, _) = stage.told(NoticeKind::ReducedQuorum);
+    assert!(!told.is_empty(), "nobody hears that two regions are gone");
+}
+
+#[test]
+fn an_agent_that_joins_another_region_leaves_its_own_empty() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![]);
+    stage.run(secs(200));
+    let (a, b) = ("a".parse().expect("an id"), "b".parse().expect("an id"));
+    assert_eq!(stage.engine.region_state(&a), RegionState::Live);
+    let agent = "a1".parse().expect("an id");
+    stage.apply(Event::Connected { agent, region: b });
+    assert_eq!(stage.engine.region_state(&a), RegionState::Absent);
+}
