@@ -11,6 +11,7 @@ pub mod init;
 pub mod join;
 mod ledger;
 mod mirror;
+mod orphans;
 mod outbox;
 mod parts;
 mod peer;

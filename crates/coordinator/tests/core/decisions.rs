@@ -1,9 +1,11 @@
 //! From a failing probe to a message.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_model::State;
+use quorate_model::{Fleet, State};
 use quorate_proto::agent::v1 as wire;
+use quorate_store::IncidentQuery;
 
 use crate::bench::{Bench, Coordinator};
 use crate::fake_agent::{Stream, failure, result};
@@ -69,4 +71,37 @@ async fn one_failure_asks_all_and_a_quorum_pages_within_a_second() {
     coordinator.stop().await;
     assert!(bench.arrivals.try_recv().is_err());
     assert!(page.id.starts_with("msg_"));
+}
+
+#[tokio::test]
+async fn removing_a_check_that_is_down_closes_its_incident() {
+    let mut bench = Bench::new().await;
+    let coordinator = bench.start().await;
+    let mut fleet = fleet(&bench, &coordinator).await;
+    outage(&mut fleet).await;
+    let page = bench.arrival().await;
+    assert_eq!(page.kind(), "incident.opened");
+
+    let mut without = bench.configuration("60s");
+    let mut checks = without.fleet.checks.clone();
+    checks.remove(&"shop".parse().unwrap());
+    without.fleet = Arc::new(Fleet { checks, ..(*without.fleet).clone() });
+    coordinator.running.reload(without).await.unwrap();
+    let end = bench.arrival().await;
+    assert_eq!(end.kind(), "incident.resolved");
+    assert_eq!(end.body["data"]["incident"], page.body["data"]["incident"]);
+    assert!(end.body.to_string().contains("removed from the configuration"), "{}", end.body);
+
+    // It comes back without its past.
+    coordinator.running.reload(bench.configuration("60s")).await.unwrap();
+    coordinator.until("shop", State::Unknown).await;
+    drop(fleet);
+    coordinator.stop().await;
+    let coordinator = bench.start().await;
+    coordinator.until("shop", State::Unknown).await;
+    let open = IncidentQuery { open_only: true, limit: 9, ..IncidentQuery::default() };
+    let open = coordinator.running.store().read(move |store| store.incidents(&open)).await;
+    assert_eq!(open.unwrap(), []);
+    coordinator.stop().await;
+    assert!(bench.arrivals.try_recv().is_err());
 }

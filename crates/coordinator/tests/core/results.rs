@@ -134,7 +134,7 @@ async fn a_store_that_breaks_is_not_used_again() {
     let mut bench = Bench::new().await;
     let coordinator = bench.start().await;
     let agent = bench.agent("fra");
-    let (mut stream, update) = agent.settle(coordinator.running.agents_addr()).await;
+    let (stream, update) = agent.settle(coordinator.running.agents_addr()).await;
     coordinator.fault.set(Mood::Broken);
     stream.send(vec![result(&update, 1, "shop")]).await;
     let broken = coordinator.running.store_broken().await;
