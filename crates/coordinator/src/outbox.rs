@@ -226,7 +226,9 @@ impl Outbox {
                     Some(notifier) => {
                         let message = Message {
                             id: message_id(&item.entry.key),
-                            attempt_at: clock.now(),
+                            // Receivers judge its age by their clocks. Ours may be off by now: it
+                            // stands still while the machine is suspended, and follows no step.
+                            attempt_at: Clock::start().now(),
                             delivery: item.entry.delivery.clone(),
                         };
                         let attempt = tokio::time::timeout(ATTEMPT_MAX, notifier.send(&message));

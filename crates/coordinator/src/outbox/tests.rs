@@ -122,6 +122,18 @@ async fn a_failed_message_is_sent_again_with_the_same_id() {
     bench.tasks.stop();
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_attempt_bears_the_time_that_receivers_see() {
+    let mut bench = bench(Vec::new());
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    bench.commit("a", "now").await;
+    let (_, message) = bench.taken.recv().await.unwrap();
+    let system = Clock::start().now();
+    let off = (message.attempt_at - system).max(system - message.attempt_at);
+    assert!(off < Duration::from_secs(60), "{off:?}: receivers would refuse it");
+    bench.tasks.stop();
+}
+
 #[tokio::test]
 async fn operators_hear_once_of_a_receiver_that_fails_and_once_when_it_works() {
     let mut bench = bench(vec![Retry::Never]);
