@@ -90,6 +90,9 @@ fn consequence(verdict: &Verdict) -> &'static str {
             "the quorum failed, so this was paged; the end is told once success has lasted"
         }
         State::Down => "the quorum fails, so this pages",
+        State::Partial | State::Degraded if verdict.flags.contains(&Flag::Recovering) => {
+            "its incident is open and told; the end is told once success has lasted"
+        }
         State::Degraded => "it answers, though not as it should, so this is a notice and no page",
         State::Partial => {
             "nobody is paged because fewer regions are affected than the quorum; a notice follows \

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quorate_model::{AlertKind, BlockReason, Outcome, PartialPolicy, Quorum, State};
-use quorate_verdict::{Effect, Event};
+use quorate_verdict::{Effect, Event, explain};
 
 use crate::stage::{OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
 
@@ -73,6 +73,9 @@ fn a_broken_path_is_partial_and_a_notice_after_five_minutes() {
     assert_eq!(notices.len(), 1);
     assert!(notices[0] >= secs(420) && notices[0] < secs(510), "{notices:?}");
     assert_eq!(stage.rounds(), 1, "a region known to fail asks nobody again");
+    stage.run(secs(900));
+    let words = explain::ballot_in_words(&stage.check, stage.verdict()).join("\n");
+    assert!(words.contains("the end is told once success has lasted"), "{words}");
     stage.run(secs(1200));
     assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Resolved]);
     assert_eq!(stage.says(), "up 0/5 none");
