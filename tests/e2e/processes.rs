@@ -82,6 +82,15 @@ impl Deployment {
         Ok(())
     }
 
+    /// What a second coordinator on the same folder says before it ends.
+    async fn second_coordinator(&self) -> Result<String, Failure> {
+        let mut command = program("quorate-coordinator")?;
+        command.args(["run", "--config"]).arg(self.at("quorate.yaml"));
+        let output = run_any(&mut command, "").await?;
+        assert_eq!(output.status.code(), Some(1));
+        Ok(String::from_utf8(output.stderr)?)
+    }
+
     async fn add_agent(&mut self, region: &str) -> Result<(), Failure> {
         let name = format!("{region}-1");
         let state = self.at(&name);
@@ -163,6 +172,8 @@ async fn an_outage_from_the_outside() {
     let deployment = Deployment::start(folder, target.address(), port, SECRET).await;
     let mut deployment = deployment.expect("a deployment");
     deployment.wait_for("up").await.expect("all is up");
+    let second = deployment.second_coordinator().await.expect("it ends");
+    assert!(second.contains("another coordinator runs"), "{second}");
 
     let mut watcher = python("watch.py").expect("a target folder").expect("installed");
     watcher.arg(&deployment.api).arg(deployment.token_file()).args(["shop", "up", "down"]);

@@ -11,7 +11,6 @@ pub mod init;
 pub mod join;
 mod ledger;
 mod mirror;
-mod orphans;
 mod outbox;
 mod parts;
 mod peer;

@@ -10,9 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine_task::Command;
-use crate::outbox::OutboxHandle;
 use crate::receivers::Receivers;
-use crate::{ConfigSource, ReceiversError, StoreHandle, orphans};
+use crate::{ConfigSource, ReceiversError, StoreHandle};
 
 /// Time between two deletions of old results.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
@@ -23,9 +22,6 @@ pub(crate) struct Reloader {
     pub(crate) configuration: Arc<ArcSwap<Configuration>>,
     pub(crate) receivers: Arc<ArcSwap<Receivers>>,
     pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) store: StoreHandle,
-    pub(crate) outbox: OutboxHandle,
-    pub(crate) clock: Clock,
 }
 
 impl Reloader {
@@ -40,20 +36,12 @@ impl Reloader {
         }
         let (done, gone_over) = oneshot::channel();
         let fleet = Arc::clone(&configuration.fleet);
-        let present = Arc::clone(&fleet);
         // Receivers first: the engine may want to tell new ones at once.
         self.receivers.store(Arc::new(receivers));
         self.configuration.store(Arc::new(configuration));
         if self.commands.send(Command::Reload { fleet, done }).await.is_ok() {
             // It ends without an answer only when the coordinator stops.
             drop(gone_over.await);
-        }
-        // What the engine decided of them before has been committed before.
-        match orphans::close(&self.store, present, self.clock.now()).await {
-            Ok(entries) => self.outbox.offer(entries),
-            Err(error) => {
-                tracing::warn!(%error, "cannot close the incidents of checks that were removed");
-            }
         }
         Ok(())
     }
@@ -121,7 +109,6 @@ mod tests {
     use quorate_config::{Problem, parse};
 
     use super::*;
-    use crate::outbox::Outbox;
 
     #[derive(Debug)]
     struct Text(&'static str);
@@ -138,18 +125,10 @@ mod tests {
     async fn only_a_good_configuration_takes_the_place_of_another() {
         let first = Arc::new(FIRST.read().unwrap());
         let (commands, mut told) = mpsc::channel(1);
-        let clock = Clock::start();
-        let store = quorate_store::open("memory:").unwrap();
-        let (store, _ending) = crate::store_thread::spawn(store).unwrap();
-        let receivers = Arc::new(ArcSwap::from_pointee(Receivers::of(&first).unwrap()));
-        let (outbox, _deliveries) = Outbox::new(store.clone(), Arc::clone(&receivers), clock);
         let reloader = Reloader {
-            receivers,
+            receivers: Arc::new(ArcSwap::from_pointee(Receivers::of(&first).unwrap())),
             configuration: Arc::new(ArcSwap::new(Arc::clone(&first))),
             commands,
-            store,
-            outbox,
-            clock,
         };
         for bad in [
             "{ version: 1, regions: { FRA: {} } }",

@@ -22,6 +22,8 @@ const FAILED: u8 = 1;
 const SOFTWARE: u8 = 70;
 /// Wrong configuration. Source: sysexits, `EX_CONFIG`.
 const CONFIG: u8 = 78;
+/// Held while a coordinator runs, in the data folder.
+const LOCK_FILE: &str = "lock";
 /// Time for everything under way to end.
 const GRACE: Duration = Duration::from_secs(8);
 /// Time for tasks to end after that.
@@ -108,6 +110,7 @@ async fn coordinate(args: &RunArgs) -> Result<(), Failure> {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     random::warm_up();
     let tasks = Tasks::new();
+    let _alone = lock(&configuration.server.data)?;
     let parts = parts(args, configuration, clock, &tasks).await?;
     let running = start(parts).await.map_err(|error| {
         let code = if matches!(error, StartError::Receivers(_)) { CONFIG } else { FAILED };
@@ -144,6 +147,35 @@ async fn parts(
         data: Some(server.data.clone()),
         configuration,
     })
+}
+
+/// Keeps a second coordinator away from the data folder for as long as the file is held: both would
+/// send each page.
+fn lock(data: &Path) -> Result<std::fs::File, Failure> {
+    let path = data.join(LOCK_FILE);
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(
+            CONFIG,
+            format!(
+                "cannot open {}: {error}; has `quorate-coordinator init` been run for this folder?",
+                path.display()
+            ),
+        )
+    };
+    let file = std::fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| failed(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Failure::new(
+            FAILED,
+            format!("another coordinator runs on {}: stop it first", data.display()),
+        )),
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(&error)),
+    }
 }
 
 async fn bind(name: &str, address: std::net::SocketAddr) -> Result<TcpListener, Failure> {

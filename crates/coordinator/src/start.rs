@@ -20,7 +20,7 @@ use crate::outbox::Outbox;
 use crate::receivers::Receivers;
 use crate::reload::{self, Reloader};
 use crate::session::Sessions;
-use crate::{Mirror, Parts, StoreHandle, api, join, orphans, pki, store_thread};
+use crate::{Mirror, Parts, StoreHandle, api, join, pki, store_thread};
 
 /// Reloads that may wait.
 const COMMANDS_MAX: usize = 4;
@@ -103,9 +103,6 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         store_thread::spawn(parts.store).map_err(system("start the store's thread"))?;
     let [front, core, back] = std::array::from_fn(|_| parts.tasks.group());
     let fleet = Arc::clone(&parts.configuration.fleet);
-    if let Err(error) = orphans::close(&store, Arc::clone(&fleet), clock.now()).await {
-        tracing::warn!(%error, "cannot close the incidents of checks that were removed");
-    }
     let (restored, joined) = read_back(&store, &fleet, clock).await?;
     let receivers = Arc::new(ArcSwap::from_pointee(receivers));
     let configuration = Arc::new(ArcSwap::from_pointee(parts.configuration));
@@ -113,20 +110,12 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let (bus, inbox) = LocalBus::new();
     let bus: Arc<dyn Bus> = bus;
     let (outbox, deliveries) = Outbox::new(store.clone(), Arc::clone(&receivers), clock);
-    let handle = outbox.clone();
     let mirror = Mirror::default();
     let ways =
         Ways { bus: Arc::clone(&bus), store: store.clone(), mirror: mirror.clone(), outbox, clock };
     let owner = Owner::new(ways, fleet, restored, joined);
     let (commands, orders) = mpsc::channel(COMMANDS_MAX);
-    let reloader = Reloader {
-        configuration: Arc::clone(&configuration),
-        receivers,
-        commands,
-        store: store.clone(),
-        outbox: handle,
-        clock,
-    };
+    let reloader = Reloader { configuration: Arc::clone(&configuration), receivers, commands };
     let draining = CancellationToken::new();
     let serving = Front {
         store: store.clone(),

@@ -107,6 +107,10 @@ pub(crate) fn withdraw(
     let mut incident = record.filter(|incident| is_open(Some(incident)))?;
     incident.state = IncidentState::Resolved;
     incident.resolved = Some(now);
+    incident.verdict.summary = format!(
+        "not watched any more: the check was removed from the configuration; before that: {}",
+        incident.verdict.summary
+    );
     let alert = Alert {
         kind: AlertKind::Resolved,
         at: now,
