@@ -12,7 +12,7 @@ use quorate_yaml::shown;
 
 use crate::gather::Gather;
 use crate::kind::{Choice, choose, options};
-use crate::raw::{CHECK_KEYS, RawCheck, RawDefaults, RawPartial};
+use crate::raw::{CHECK_KEYS, Evidence, RawCheck, RawDefaults, RawPartial};
 use crate::text::Span;
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -282,10 +282,16 @@ fn alert(
     };
     let within = own.within.or(default.within).map(Span::get);
     let budget = own.false_alerts.or(default.false_alerts);
+    let evidence = own.evidence.or(default.evidence);
+    if evidence == Some(Evidence::Off) && own.false_alerts.is_some() {
+        let place = [path[0], path[1], "alert", "false_alerts"];
+        gather.warn(&place, "with `evidence: off` no budget of false alerts is kept");
+    }
     AlertPolicy {
         to: ids(&to),
         within,
         false_alerts_per_year_milli: budget.map(|budget| budget.per_year_milli),
+        ignores_evidence: evidence == Some(Evidence::Off),
     }
 }
 

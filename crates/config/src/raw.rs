@@ -158,8 +158,20 @@ pub(crate) struct RawAlert {
     pub(crate) to: Option<Vec<String>>,
     /// The time within which an outage is to be detected.
     pub(crate) within: Option<Span>,
-    /// The budget of false alerts, such as `1 per year`.
+    /// The budget of false alerts, such as `1 per year`, which is the default.
     pub(crate) false_alerts: Option<FalseAlerts>,
+    /// Whether failures are weighed against that budget: `on` or `off`. With `off` the number of
+    /// failing regions alone decides, and the budget is not kept. Default: `on`.
+    pub(crate) evidence: Option<Evidence>,
+}
+
+/// Whether failures are weighed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum Evidence {
+    On,
+    Off,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

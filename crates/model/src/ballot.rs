@@ -157,6 +157,9 @@ pub struct BallotEntry {
     pub message: String,
     /// The address that the probe contacted.
     pub address: Option<std::net::IpAddr>,
+    /// What its failure adds to the evidence, in thousandths of a nat; 0 if nothing.
+    #[serde(default)]
+    pub evidence_milli_nats: u32,
 }
 
 /// Who voted what when a verdict was reached. Judging it again gives the same verdict.
@@ -174,6 +177,14 @@ pub struct Ballot {
     pub rounds: Vec<RoundId>,
     /// One entry for each region configured, in configured order.
     pub entries: Vec<BallotEntry>,
+    /// How unlikely it is that the failures are coincidence, in thousandths of a nat: the chance is
+    /// one in `exp(evidence / 1000)`. 0 if it was not weighed.
+    #[serde(default)]
+    pub evidence_milli_nats: u32,
+    /// What the evidence must reach under the check's budget of false alerts; 0 if the number of
+    /// regions alone decides.
+    #[serde(default)]
+    pub need_milli_nats: u32,
 }
 
 /// The judgement of a check, with its proof.

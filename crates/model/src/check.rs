@@ -173,8 +173,12 @@ pub struct AlertPolicy {
     pub to: Vec<ReceiverId>,
     /// The time to detect that the user asks for.
     pub within: Option<Duration>,
-    /// The budget: false alerts for each year of this check, in thousandths.
+    /// The budget: false alerts for each year of this check, in thousandths. One alert a year if
+    /// `None`.
     pub false_alerts_per_year_milli: Option<u32>,
+    /// Whether the number of failing regions alone decides: the budget is then not kept.
+    #[serde(default)]
+    pub ignores_evidence: bool,
 }
 
 /// What happens when fewer regions than the quorum fail, and keep failing.

@@ -10,6 +10,7 @@ use quorate_model::{
 use crate::case::Context;
 use crate::cause::{self, Witness};
 use crate::count::Count;
+use crate::evidence::MilliNats;
 use crate::vote::{AgentVote, Group, Reading};
 
 /// The votes behind a verdict.
@@ -67,6 +68,7 @@ impl Votes<'_> {
             State::Partial | State::Down if !failing.is_empty() => {
                 Some(cause::of_failures(&failing, &witnesses(&Reading::succeeds)))
             }
+            State::Degraded if self.count.is_intermittent() => Some(Cause::TargetIntermittent),
             State::Degraded if self.count.slow >= self.count.blocked && self.count.slow > 0 => {
                 Some(Cause::TargetSlow)
             }
@@ -78,13 +80,23 @@ impl Votes<'_> {
     /// The ballot taken at `ctx.now`.
     pub(crate) fn ballot(&self, ctx: &Context<'_>, state: State, rounds: Vec<RoundId>) -> Ballot {
         let needed = self.count.needed.unwrap_or(0);
+        let proof = self.count.proof.as_ref();
         Ballot {
             taken: ctx.now,
             quorum: number(self.count.tally.quorum),
             quorum_effective: number(needed),
             scope: self.scope(state),
             rounds,
-            entries: self.each().map(|(group, reading, _)| entry(ctx, group, reading)).collect(),
+            entries: self
+                .each()
+                .zip(self.count.weights())
+                .map(|((group, reading, _), weight)| BallotEntry {
+                    evidence_milli_nats: weight,
+                    ..entry(ctx, group, reading)
+                })
+                .collect(),
+            evidence_milli_nats: nats(proof.map_or(0, |proof| proof.evidence)),
+            need_milli_nats: nats(proof.map_or(0, |proof| proof.need)),
         }
     }
 
@@ -117,6 +129,9 @@ impl Votes<'_> {
         }
         if !silent.is_empty() {
             parts.push(format!("no vote from {}", silent.join(", ")));
+        }
+        if let Some(share) = self.count.intermittent_ppm.filter(|_| state == State::Degraded) {
+            parts.push(format!("about {} % of scheduled probes fail", (share + 5_000) / 10_000));
         }
         let parts = parts.join("; ");
         let recovering = if is_recovering { "recovering, " } else { "" };
@@ -185,7 +200,12 @@ fn entry(ctx: &Context<'_>, group: &Group, reading: &Reading) -> BallotEntry {
         counted: reading.counted,
         message: vote.map(|vote| String::from(vote.message.as_ref())).unwrap_or_default(),
         address: vote.and_then(|vote| vote.address),
+        evidence_milli_nats: 0,
     }
+}
+
+fn nats(evidence: MilliNats) -> u32 {
+    u32::try_from(evidence.max(0)).unwrap_or(u32::MAX)
 }
 
 /// What a probe found, in two or three words.

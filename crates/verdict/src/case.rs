@@ -16,21 +16,24 @@ use quorate_model::{
     RoundId, Scope, State, Suspicion, Timestamp, Verdict,
 };
 
-use crate::count::Count;
+use crate::baseline::{Baseline, Baselines};
+use crate::count::{Count, Peer, Scale};
 use crate::episode::{Episode, Purse};
+use crate::hosts::Hosts;
 use crate::incident;
 use crate::limits::RETRY_AFTER_INTERVALS_MAX;
 use crate::liveness::{AgentIx, RegionIx, RegionState, Roster};
 use crate::memory::Memory;
 use crate::quorum::{Ground, Ruling};
 use crate::vote::{AgentVote, Group, Reading, Say, Sight};
-use crate::{Confirmation, Effect, Transition, recovery};
+use crate::{Confirmation, Effect, Transition, recovery, slow};
 
 /// What a case may look at besides itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) fleet: &'a Fleet,
     pub(crate) roster: &'a Roster,
+    pub(crate) baselines: &'a Baselines,
     pub(crate) now: Timestamp,
 }
 
@@ -38,6 +41,21 @@ impl Context<'_> {
     fn policy(&self) -> &FleetPolicy {
         &self.fleet.policy
     }
+}
+
+/// What confirmation rounds are made of, shared by all checks.
+#[derive(Debug)]
+pub(crate) struct Rounds {
+    /// The number of the next.
+    pub(crate) next: u64,
+    pub(crate) hosts: Hosts,
+}
+
+/// A probe that tells how reliable its region is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trial {
+    pub(crate) region: RegionIx,
+    pub(crate) failed: bool,
 }
 
 /// Everything about one check.
@@ -104,7 +122,7 @@ impl Case {
         verdict: Verdict,
         incident: Option<Incident>,
         memory: &serde_json::Value,
-        now: Timestamp,
+        (roster, now): (&Roster, Timestamp),
     ) -> bool {
         self.memory = Memory::read(memory).unwrap_or_else(|| {
             let open = incident.as_ref().filter(|incident| incident::is_open(Some(*incident)));
@@ -122,6 +140,9 @@ impl Case {
         });
         self.grace = now + freshness(&self.check);
         self.is_paced = self.memory.latched == State::Down;
+        for group in &mut self.groups {
+            group.level = self.memory.level(&roster.region(group.region).id);
+        }
         self.verdict = Some(verdict);
         self.incident = incident;
         self.is_paced
@@ -144,6 +165,17 @@ impl Case {
         incident::withdraw(id, None, incident, memory, now)
     }
 
+    /// What was learned of its regions before a restart.
+    pub(crate) fn recalled<'a>(
+        &'a self,
+        roster: &'a Roster,
+    ) -> impl Iterator<Item = (RegionIx, Baseline)> {
+        self.groups.iter().filter_map(|group| {
+            let id = &roster.region(group.region).id;
+            Some((group.region, *self.memory.baselines.get(id)?))
+        })
+    }
+
     /// Forgets the episode: nobody was asked.
     pub(crate) fn end_episode(&mut self) {
         self.episode = None;
@@ -163,44 +195,95 @@ impl Case {
     }
 
     /// Takes in the end of a probe, and raises a suspicion if it is reason for one.
-    pub(crate) fn take(&mut self, ctx: &Context<'_>, agent: AgentIx, result: &ProbeResult) {
+    pub(crate) fn take(
+        &mut self,
+        ctx: &Context<'_>,
+        agent: AgentIx,
+        result: &ProbeResult,
+    ) -> Option<Trial> {
         if let (Some(episode), Some(round)) = (self.episode.as_mut(), result.round) {
             let is_own = episode.rounds.contains(&round);
-            episode.answered(agent, round);
-            self.record(ctx, agent, result, is_own);
+            episode.answered(agent, round, ctx.now);
+            self.record(ctx, agent, result, is_own)
         } else {
-            self.record(ctx, agent, result, false);
+            self.record(ctx, agent, result, false)
         }
     }
 
-    fn record(&mut self, ctx: &Context<'_>, agent: AgentIx, result: &ProbeResult, is_asked: bool) {
+    fn record(
+        &mut self,
+        ctx: &Context<'_>,
+        agent: AgentIx,
+        result: &ProbeResult,
+        is_asked: bool,
+    ) -> Option<Trial> {
         let started = result.started.min(ctx.now);
         let fresh_until = started + freshness(&self.check) + self.announced_delay(result);
         let region = ctx.roster.agent(agent).region;
         if result.revision != self.check.revision || fresh_until <= ctx.now {
-            return;
+            return None;
         }
-        let Some(group) = self.group(region) else {
-            return;
-        };
+        let group = self.group(region)?;
         let say = match trusted(result) {
             Ok(say) => say,
-            Err(doubt) => return group.doubt(agent, started, doubt),
+            Err(doubt) => {
+                group.doubt(agent, started, doubt);
+                return None;
+            }
         };
         let sight = Sight { now: ctx.now, cut: None };
         let before = group.read(ctx.roster, sight);
         if !group.insert(agent, result, (started, say), fresh_until) {
-            return;
+            return None;
         }
-        let is_first = group.of(agent).is_some_and(|vote| vote.run.length == 1);
+        let run = group.of(agent).map_or(0, |vote| vote.run.length);
+        let is_first = run == 1;
         let after = group.read(ctx.roster, sight);
         if say.is_success() {
             self.note_success(started);
         }
         let turned = !is_alarmed(&before) && (is_first || is_alarmed(&after));
-        if say.is_alarming() && turned && ctx.roster.agent(agent).trusts(started) {
+        let is_trusted = ctx.roster.agent(agent).trusts(started);
+        if say.is_alarming() && turned && is_trusted {
             self.suspect(ctx, agent, started, is_asked);
         }
+        let is_conclusive = say.is_success() || say == Say::Fail && is_trusted;
+        if result.round.is_some() || !is_conclusive {
+            return None;
+        }
+        self.follow_slowly(region, say == Say::Fail, run);
+        self.trial(ctx, region, say == Say::Fail, run)
+    }
+
+    /// Shows a scheduled probe to the slow detector.
+    fn follow_slowly(&mut self, region: RegionIx, failed: bool, run: u16) {
+        if self.memory.latched == State::Down || failed && run > slow::RUN_MAX {
+            return;
+        }
+        self.memory.intermittent.note(failed);
+        if let Some(group) = self.group(region) {
+            let level = slow::step(group.level, failed);
+            if level == std::mem::replace(&mut group.level, level) {
+                return;
+            }
+        }
+        self.memory.intermittent.weigh(self.groups.iter().map(|group| group.level));
+    }
+
+    /// Whether a scheduled probe tells how reliable its region is: most of the others, at least
+    /// one, must find the target fine.
+    fn trial(&self, ctx: &Context<'_>, region: RegionIx, failed: bool, run: u16) -> Option<Trial> {
+        let is_telling = self.memory.latched != State::Down && !(failed && run > 1);
+        let are_fine = || {
+            let sight = Sight { now: ctx.now, cut: None };
+            let others = self.groups.iter().filter(|group| group.region != region);
+            let says: Vec<Say> =
+                others.filter_map(|group| group.read(ctx.roster, sight).say).collect();
+            says.iter().filter(|say| say.is_success()).count() * 2 > says.len()
+        };
+        // While all is up, the others are known to be fine.
+        let is_plain = !failed && self.memory.latched == State::Up && self.episode.is_none();
+        (is_telling && (is_plain || are_fine())).then_some(Trial { region, failed })
     }
 
     /// Takes in that a probe is late.
@@ -224,9 +307,9 @@ impl Case {
     }
 
     /// Takes in that an agent will not answer.
-    pub(crate) fn declined(&mut self, agent: AgentIx, round: RoundId) {
+    pub(crate) fn declined(&mut self, agent: AgentIx, round: RoundId, now: Timestamp) {
         if let Some(episode) = self.episode.as_mut() {
-            episode.answered(agent, round);
+            episode.answered(agent, round, now);
         }
     }
 
@@ -237,9 +320,14 @@ impl Case {
             return;
         }
         match self.episode.as_mut() {
-            None => self.open_episode(ctx, started),
+            None => {
+                self.open_episode(ctx, started);
+                if let Some(episode) = self.episode.as_mut() {
+                    episode.opened_by = Some(ctx.roster.agent(agent).region);
+                }
+            }
             Some(episode) if !is_asked && !episode.awaits(agent) => {
-                episode.ask_again(Duration::ZERO, ctx.now);
+                episode.ask_all(ctx.now);
             }
             Some(_) => {}
         }
@@ -272,7 +360,7 @@ impl Case {
     pub(crate) fn judge(
         &mut self,
         ctx: &Context<'_>,
-        next_round: &mut u64,
+        rounds: &mut Rounds,
         effects: &mut Vec<Effect>,
     ) -> Option<Timestamp> {
         let mut count = self.count(ctx);
@@ -282,8 +370,7 @@ impl Case {
             self.open_episode(ctx, ctx.now);
             count = self.count(ctx);
         }
-        if self.pursue(ctx, &count, next_round, effects) && !is_down && count.ruling != Ruling::Down
-        {
+        if self.pursue(ctx, &count, rounds, effects) && !is_down && count.ruling != Ruling::Down {
             count = self.count(ctx);
         }
         let filing = if self.is_blind(ctx, &count) {
@@ -304,7 +391,18 @@ impl Case {
 
     fn count_from(&self, ctx: &Context<'_>, cut: Option<Timestamp>) -> Count {
         let sight = Sight { now: ctx.now, cut };
-        Count::of(&self.check, self.groups.iter().map(|g| g.read(ctx.roster, sight)).collect())
+        let peer = |place: usize| {
+            let region = self.groups[place].region;
+            let labels = ctx.fleet.regions.get(&ctx.roster.region(region).id).map(|r| &r.labels);
+            Peer {
+                provider: labels.and_then(|labels| labels.get("provider")).map(String::as_str),
+                alone_ppm: ctx.baselines.get(&self.check.kind, region).ppm(),
+            }
+        };
+        let intermittent_ppm = self.memory.intermittent.share_ppm();
+        let scale = Scale { now: ctx.now, intermittent_ppm, peer: &peer };
+        let readings = self.groups.iter().map(|g| g.read(ctx.roster, sight)).collect();
+        Count::of(&self.check, readings, &scale)
     }
 
     /// Asks the round that is due and closes the episode that is over. Returns whether it closed.
@@ -312,7 +410,7 @@ impl Case {
         &mut self,
         ctx: &Context<'_>,
         count: &Count,
-        next_round: &mut u64,
+        rounds: &mut Rounds,
         effects: &mut Vec<Effect>,
     ) -> bool {
         let Some(mut episode) = self.episode.take() else {
@@ -323,11 +421,20 @@ impl Case {
             || count.ground == Ground::TooFewLive;
         if is_decided {
             episode.ask_at = None;
-        } else if count.ruling == Ruling::Ask && !episode.is_waiting(ctx.roster, ctx.now) {
-            episode.ask_again(ctx.policy().round_gap, ctx.now);
+        } else if count.ruling == Ruling::Ask
+            && (!episode.is_waiting(ctx.roster, ctx.now)
+                || ctx.now >= episode.settles(self.lateness(ctx)))
+        {
+            episode.ask_again(ctx.policy().round_gap.max(self.check.timeout), ctx.now);
+        }
+        if let Some(region) = episode.opened_by.take() {
+            let moment = self.lateness(ctx);
+            if !rounds.hosts.admit(region, &self.check.target, moment, ctx.now) {
+                return true;
+            }
         }
         if episode.ask_at.is_some_and(|at| at <= ctx.now) {
-            self.ask(ctx, &mut episode, next_round, effects);
+            self.ask(ctx, &mut episode, (count, rounds), effects);
         }
         self.rounds.clone_from(&episode.rounds);
         let is_over = episode.ask_at.is_none() && !episode.is_waiting(ctx.roster, ctx.now);
@@ -338,17 +445,26 @@ impl Case {
         true
     }
 
-    /// Asks every agent that can be asked; waits only for those whose failure would count.
+    /// The lateness that raises suspicion.
+    fn lateness(&self, ctx: &Context<'_>) -> Duration {
+        ctx.policy().suspect_after(self.check.timeout)
+    }
+
+    /// Asks every agent that can be asked, in a narrow round those of failing regions; waits only
+    /// for those whose failure would count.
     fn ask(
         &mut self,
         ctx: &Context<'_>,
         episode: &mut Episode,
-        next_round: &mut u64,
+        (count, rounds): (&Count, &mut Rounds),
         effects: &mut Vec<Effect>,
     ) {
         let asked: Vec<AgentIx> = self
             .groups
             .iter()
+            .zip(&count.readings)
+            .filter(|(_, reading)| !episode.is_narrow || count.is_failing(reading))
+            .map(|(group, _)| group)
             .flat_map(|group| &ctx.roster.region(group.region).agents)
             .copied()
             .filter(|agent| ctx.roster.agent(*agent).connected)
@@ -361,9 +477,14 @@ impl Case {
             episode.ask_at = Some(later);
             return;
         }
-        let round = RoundId(*next_round);
-        *next_round += 1;
-        let start_within = ctx.policy().suspect_after(self.check.timeout);
+        if let Err(later) = rounds.hosts.pay(&self.check.target, asked.len(), ctx.now) {
+            self.purse.give_back();
+            episode.ask_at = Some(later);
+            return;
+        }
+        let round = RoundId(rounds.next);
+        rounds.next += 1;
+        let start_within = self.lateness(ctx);
         let deadline = ctx.now + start_within + self.check.timeout + ctx.policy().heartbeat;
         let witnesses = asked.iter().copied().filter(|agent| ctx.roster.agent(*agent).is_witness());
         episode.asked(round, witnesses, (ctx.now, deadline));
@@ -376,6 +497,17 @@ impl Case {
         }));
     }
 
+    /// When the proof can be complete, or the failing regions are to be asked again.
+    fn proof_due(&self, ctx: &Context<'_>, count: &Count) -> Option<Timestamp> {
+        if count.ruling != Ruling::Ask || self.memory.latched == State::Down {
+            return None;
+        }
+        let settled = self.episode.as_ref().map(|episode| episode.settles(self.lateness(ctx)));
+        let settled = settled.filter(|at| *at > ctx.now);
+        let complete = count.proof.as_ref().and_then(|proof| proof.complete_in);
+        [settled, complete.map(|wait| ctx.now + wait)].into_iter().flatten().min()
+    }
+
     /// The next moment at which time alone can change anything.
     fn wake(&self, ctx: &Context<'_>, count: &Count) -> Option<Timestamp> {
         let policy = ctx.policy();
@@ -383,6 +515,7 @@ impl Case {
         [
             count.until(),
             self.episode.as_ref().and_then(|episode| episode.wake(ctx.now)),
+            self.proof_due(ctx, count),
             self.notice_due(),
             recovery::due(&self.memory, time),
             incident::digest_due(&self.memory, policy),

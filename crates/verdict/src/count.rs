@@ -2,9 +2,10 @@
 
 use quorate_model::{Check, State, Timestamp};
 
+use crate::evidence::{AGAIN_PPM, BUDGET_MILLI, Demand, Failure, Proof};
 use crate::limits::{OWN_FAILURES, OWN_SUCCESSES, SLOW_ANSWERS};
 use crate::liveness::RegionState;
-use crate::quorum::{self, Ground, Ruling, Tally};
+use crate::quorum::{self, Ground, Ruling, Standing, Tally};
 use crate::vote::{Reading, Say};
 
 /// The regions' votes of one moment, in configured order, and their sums.
@@ -29,6 +30,43 @@ pub(crate) struct Count {
     pub(crate) slow: usize,
     /// Whether a refusal counts as a failure because nobody gets anything else.
     refusals_fail: bool,
+    /// The failures weighed; `None` if nothing fails, or their number alone decides.
+    pub(crate) proof: Option<Proof>,
+    /// The share of probes that fail now and then, in parts per million.
+    pub(crate) intermittent_ppm: Option<u32>,
+}
+
+/// What is known of a region beside its vote.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer<'a> {
+    pub(crate) provider: Option<&'a str>,
+    /// How often it fails although the target is fine, in parts per million.
+    pub(crate) alone_ppm: u32,
+}
+
+/// What the votes are weighed with.
+#[derive(Clone, Copy)]
+pub(crate) struct Scale<'a> {
+    pub(crate) now: Timestamp,
+    /// The share of probes that fail now and then, if the slow detector says so.
+    pub(crate) intermittent_ppm: Option<u32>,
+    /// The region in this place of the votes.
+    pub(crate) peer: &'a dyn Fn(usize) -> Peer<'a>,
+}
+
+impl Scale<'_> {
+    /// The failure of the region in this place.
+    fn failure(&self, check: &Check, place: usize, reading: &Reading) -> Failure<'_> {
+        let peer = (self.peer)(place);
+        let share = self.intermittent_ppm.unwrap_or(0);
+        Failure {
+            provider: peer.provider,
+            alone_ppm: peer.alone_ppm.max(share),
+            again_ppm: AGAIN_PPM.max(share),
+            is_retried: reading.longest >= OWN_FAILURES,
+            lasted: self.now.since(reading.since + check.timeout),
+        }
+    }
 }
 
 impl Count {
@@ -37,7 +75,7 @@ impl Count {
     /// Too many requests are never a failure. A refusal is one when no region at all succeeds and
     /// those that are kept from an answer or fail reach the quorum: what the user asserts then
     /// fails for everyone. Otherwise it is a matter of place.
-    pub(crate) fn of(check: &Check, readings: Vec<Reading>) -> Self {
+    pub(crate) fn of(check: &Check, readings: Vec<Reading>, scale: &Scale<'_>) -> Self {
         let number =
             |holds: &dyn Fn(&Reading) -> bool| readings.iter().filter(|r| holds(r)).count();
         let live = number(&|r| r.state == RegionState::Live);
@@ -50,12 +88,26 @@ impl Count {
             && succeeding == 0
             && needed.is_some_and(|needed| blocked + number(&Reading::fails) >= needed);
         let fails = |r: &Reading| fails(r, refusals_fail);
+        let failing = number(&fails);
+        let is_weighed = failing > 0 && quorum > 1 && !check.alert.ignores_evidence;
+        let proof = needed.filter(|_| is_weighed).map(|needed| {
+            let failures: Vec<Failure<'_>> = readings
+                .iter()
+                .enumerate()
+                .filter(|(_, reading)| fails(reading))
+                .map(|(place, reading)| scale.failure(check, place, reading))
+                .collect();
+            let budget_milli = check.alert.false_alerts_per_year_milli.unwrap_or(BUDGET_MILLI);
+            let interval = check.interval;
+            Proof::of(&failures, &Demand { configured, quorum, needed, interval, budget_milli })
+        });
         let tally = Tally {
             configured,
             quorum,
             live,
-            failing: number(&fails),
+            failing,
             failing_again: number(&|r| fails(r) && r.in_a_row >= OWN_FAILURES),
+            standing: proof.as_ref().map_or(Standing::NotAsked, standing),
         };
         let (ruling, ground) = quorum::decide(&tally);
         Self {
@@ -69,6 +121,8 @@ impl Count {
             blocked_again: number(&|r| r.is_blocked() && !fails(r) && r.in_a_row >= OWN_FAILURES),
             slow: number(&is_slow),
             refusals_fail,
+            proof,
+            intermittent_ppm: scale.intermittent_ppm,
             tally,
             readings,
         }
@@ -93,13 +147,38 @@ impl Count {
         let milder = self.blocked + self.slow;
         if milder > 0 && milder + self.tally.failing >= needed {
             Some(State::Degraded)
-        } else if self.succeeding == 0 {
+        } else if self.succeeding == 0 && !self.is_unproven() {
             None
+        } else if self.intermittent_ppm.is_some() {
+            Some(State::Degraded)
         } else if self.tally.failing_again + self.blocked_again > 0 {
             Some(State::Partial)
         } else {
             Some(State::Up)
         }
+    }
+
+    /// Whether it is degraded because probes fail now and then, and for no other reason.
+    pub(crate) fn is_intermittent(&self) -> bool {
+        let milder = self.blocked + self.slow;
+        let is_milder =
+            milder > 0 && self.needed.is_some_and(|needed| milder + self.tally.failing >= needed);
+        self.intermittent_ppm.is_some() && !is_milder
+    }
+
+    /// Whether enough regions fail, and have failed again, without proof.
+    pub(crate) fn is_unproven(&self) -> bool {
+        matches!(self.ground, Ground::Unproven | Ground::OutOfReach)
+            && self.tally.failing_again == self.tally.failing
+    }
+
+    /// What the failure of each region adds to the evidence, in the order of the readings.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = u32> {
+        let mut weights = self.proof.iter().flat_map(|proof| &proof.weights);
+        self.readings.iter().map(move |reading| {
+            let weight = if self.is_failing(reading) { weights.next() } else { None };
+            weight.map_or(0, |weight| u32::try_from(*weight).unwrap_or(0))
+        })
     }
 
     /// Start of the earliest run of trouble.
@@ -115,6 +194,16 @@ impl Count {
     /// When the first of the votes ends.
     pub(crate) fn until(&self) -> Option<Timestamp> {
         self.readings.iter().filter_map(|reading| reading.until).min()
+    }
+}
+
+fn standing(proof: &Proof) -> Standing {
+    if proof.suffices() {
+        Standing::Complete
+    } else if proof.can_grow() {
+        Standing::Growing
+    } else {
+        Standing::Exhausted
     }
 }
 

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use quorate_model::{AgentId, CheckId, Fleet, Health, RegionId, RoundId, Timestamp, Verdict};
 
 use crate::alarms::{Alarms, CheckIx, Subject};
-use crate::case::{Case, Context};
+use crate::baseline::Baselines;
+use crate::case::{Case, Context, Rounds, Trial};
+use crate::hosts::Hosts;
 use crate::limits::JUDGED_MAX;
 use crate::liveness::{AgentIx, Change, RegionIx, RegionState, Roster};
 use crate::operators::{self, Watch};
@@ -27,7 +29,8 @@ pub struct Engine {
     free: Vec<CheckIx>,
     alarms: Alarms,
     watch: Watch,
-    next_round: u64,
+    rounds: Rounds,
+    baselines: Baselines,
 }
 
 impl Default for Engine {
@@ -47,7 +50,8 @@ impl Engine {
             free: Vec::new(),
             alarms: Alarms::default(),
             watch: Watch::default(),
-            next_round: 1,
+            rounds: Rounds { next: 1, hosts: Hosts::default() },
+            baselines: Baselines::default(),
         }
     }
 
@@ -75,20 +79,22 @@ impl Engine {
             }
             Event::Result(result) => {
                 let agent = self.known(&result.id.agent, &result.region, now, effects);
-                self.about(&result.check, now, effects, |case, ctx| {
-                    case.take(ctx, agent, &result);
-                });
+                self.about(&result.check, now, effects, |case, ctx| case.take(ctx, agent, &result));
             }
             Event::Suspected(suspicion) => {
                 let agent = self.known(&suspicion.agent, &suspicion.region, now, effects);
                 let check = suspicion.check.clone();
                 self.about(&check, now, effects, |case, ctx| {
                     case.late(ctx, agent, &suspicion);
+                    None
                 });
             }
             Event::Declined { agent, round, check } => {
                 if let Some(ix) = self.roster.find(&agent) {
-                    self.about(&check, now, effects, |case, _| case.declined(ix, round));
+                    self.about(&check, now, effects, |case, ctx| {
+                        case.declined(ix, round, ctx.now);
+                        None
+                    });
                 }
             }
             Event::Tick => {}
@@ -111,7 +117,8 @@ impl Engine {
     /// only with a change, and regions go on voting. Changes nothing.
     pub fn look(&self, check: &CheckId, now: Timestamp) -> Option<Verdict> {
         let ix = self.by_check.get(check)?;
-        let ctx = Context { fleet: &self.fleet, roster: &self.roster, now };
+        let ctx =
+            Context { fleet: &self.fleet, roster: &self.roster, baselines: &self.baselines, now };
         self.cases.get(ix.0 as usize)?.as_ref()?.look(&ctx)
     }
 
@@ -122,8 +129,8 @@ impl Engine {
 
     /// Hands out the number of a round that somebody else starts, such as a probe on demand.
     pub fn allot_round(&mut self) -> RoundId {
-        let round = RoundId(self.next_round);
-        self.next_round += 1;
+        let round = RoundId(self.rounds.next);
+        self.rounds.next += 1;
         round
     }
 
@@ -184,7 +191,7 @@ impl Engine {
     /// Takes back what was before a restart. Its results rebuild the votes; nobody is asked or
     /// told anything because of them.
     fn restore(&mut self, restore: Restore, now: Timestamp, effects: &mut Vec<Effect>) {
-        self.next_round = self.next_round.max(restore.next_round);
+        self.rounds.next = self.rounds.next.max(restore.next_round);
         for (id, (verdict, incident, memory)) in restore.checks {
             let Some(ix) = self.by_check.get(&id).copied() else {
                 let end = Case::withdraw_unknown(&id, incident, &memory, now);
@@ -194,15 +201,23 @@ impl Engine {
             let Some(case) = self.cases[ix.0 as usize].as_mut() else {
                 continue;
             };
-            if case.restore(verdict, incident, &memory, now) {
+            if case.restore(verdict, incident, &memory, (&self.roster, now)) {
                 let every = Some(case.pace(&self.fleet.policy));
                 effects.push(Effect::Pace { check: id, every });
+            }
+            for (region, baseline) in case.recalled(&self.roster) {
+                self.baselines.recall(&case.check.kind, region, baseline);
             }
         }
         for result in restore.results {
             let agent = self.roster.enrol(&result.id.agent, &result.region, now);
             self.watch_agent(agent, now);
-            let ctx = Context { fleet: &self.fleet, roster: &self.roster, now };
+            let ctx = Context {
+                fleet: &self.fleet,
+                roster: &self.roster,
+                baselines: &self.baselines,
+                now,
+            };
             let Some(ix) = self.by_check.get(&result.check) else {
                 continue;
             };
@@ -295,24 +310,28 @@ impl Engine {
         check: &CheckId,
         now: Timestamp,
         effects: &mut Vec<Effect>,
-        take: impl FnOnce(&mut Case, &Context<'_>),
+        take: impl FnOnce(&mut Case, &Context<'_>) -> Option<Trial>,
     ) {
         let Some(ix) = self.by_check.get(check).copied() else {
             return;
         };
-        let ctx = Context { fleet: &self.fleet, roster: &self.roster, now };
-        if let Some(case) = self.cases[ix.0 as usize].as_mut() {
-            take(case, &ctx);
+        let ctx =
+            Context { fleet: &self.fleet, roster: &self.roster, baselines: &self.baselines, now };
+        if let Some(case) = self.cases[ix.0 as usize].as_mut()
+            && let Some(Trial { region, failed }) = take(case, &ctx)
+        {
+            self.baselines.learn(&case.check.kind, region, failed, now);
         }
         self.judge(ix, now, effects);
     }
 
     fn judge(&mut self, ix: CheckIx, now: Timestamp, effects: &mut Vec<Effect>) {
-        let ctx = Context { fleet: &self.fleet, roster: &self.roster, now };
+        let ctx =
+            Context { fleet: &self.fleet, roster: &self.roster, baselines: &self.baselines, now };
         let Some(case) = self.cases[ix.0 as usize].as_mut() else {
             return;
         };
-        if let Some(next) = case.judge(&ctx, &mut self.next_round, effects) {
+        if let Some(next) = case.judge(&ctx, &mut self.rounds, effects) {
             self.alarms.arm(&mut case.alarm, Subject::Check(ix), next);
         }
     }

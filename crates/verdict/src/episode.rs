@@ -10,6 +10,10 @@
 //! **Why so.** Asking already when a probe is *late* makes the confirmations of a black hole run
 //! out together with the first probe, instead of one timeout after it.
 //!
+//! **Further rounds.** When enough regions fail but that could still be chance, those that fail are
+//! asked again: at once when the answers have stopped coming in, then every timeout. They go on
+//! until the proof is complete, cannot be completed, or too few fail.
+//!
 //! **The cut.** Inside an episode, probes that started before `t0 - T/N` do not speak. One turn of
 //! the staggered schedule before the first suspicious probe is as far back as the same onset can
 //! reach.
@@ -22,7 +26,7 @@ use std::time::Duration;
 use quorate_model::{FleetPolicy, RoundId, Timestamp};
 
 use crate::limits::{ROUND_REFILL_GAPS, ROUND_TOKENS_MAX, ROUNDS_MAX};
-use crate::liveness::{AgentIx, Roster};
+use crate::liveness::{AgentIx, RegionIx, Roster};
 
 /// An open episode.
 #[derive(Debug, Clone)]
@@ -36,8 +40,14 @@ pub(crate) struct Episode {
     deadline: Timestamp,
     /// When the last round began.
     asked: Option<Timestamp>,
+    /// When somebody answered last, or was asked.
+    heard: Timestamp,
     /// When to ask next.
     pub(crate) ask_at: Option<Timestamp>,
+    /// Whether only those that fail are asked next.
+    pub(crate) is_narrow: bool,
+    /// Whose suspicion opened it, until it has been asked whether that may start a round.
+    pub(crate) opened_by: Option<RegionIx>,
 }
 
 impl Episode {
@@ -49,7 +59,10 @@ impl Episode {
             pending: Vec::new(),
             deadline: now,
             asked: None,
+            heard: now,
             ask_at: Some(now),
+            is_narrow: false,
+            opened_by: None,
         }
     }
 
@@ -71,21 +84,38 @@ impl Episode {
         }
         self.deadline = deadline;
         self.asked = Some(now);
+        self.heard = now;
         self.ask_at = None;
+        self.is_narrow = false;
     }
 
-    /// Asks again one gap after the last round, if nothing is due before.
+    /// Asks everybody as soon as possible.
+    pub(crate) fn ask_all(&mut self, now: Timestamp) {
+        self.is_narrow = false;
+        self.ask_at = Some(self.ask_at.map_or(now, |at| at.min(now)));
+    }
+
+    /// Asks those that fail again: at once after the first round, then one gap after the last.
     pub(crate) fn ask_again(&mut self, gap: Duration, now: Timestamp) {
         if self.ask_at.is_none() {
+            let gap = if self.rounds.len() > 1 { gap } else { Duration::ZERO };
             self.ask_at = Some(self.asked.map_or(now, |asked| (asked + gap).max(now)));
+            self.is_narrow = self.asked.is_some();
         }
     }
 
     /// Notes that an agent has answered, or will not, if the round is one of this episode's.
-    pub(crate) fn answered(&mut self, agent: AgentIx, round: RoundId) {
+    pub(crate) fn answered(&mut self, agent: AgentIx, round: RoundId, now: Timestamp) {
         if self.rounds.contains(&round) {
+            self.heard = now;
             self.pending.retain(|pending| *pending != agent);
         }
+    }
+
+    /// Until when it is better to wait for the others than to ask again: answers to one round come
+    /// in close together, and who is still silent after a lateness will be so for a timeout.
+    pub(crate) fn settles(&self, lateness: Duration) -> Timestamp {
+        self.heard + lateness
     }
 
     /// Whether the answer of this agent is awaited.
@@ -136,5 +166,10 @@ impl Purse {
         }
         self.tokens -= 1;
         Ok(())
+    }
+
+    /// Takes a payment back.
+    pub(crate) fn give_back(&mut self) {
+        self.tokens += 1;
     }
 }

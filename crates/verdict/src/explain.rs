@@ -2,9 +2,12 @@
 //!
 //! Works from the verdict alone, so a stored one can be explained as well as the present one.
 
-use quorate_model::{BallotEntry, CheckId, Counted, Flag, HumanDuration, RoundId, State, Verdict};
+use quorate_model::{
+    Ballot, BallotEntry, CheckId, Counted, Flag, HumanDuration, RoundId, State, Verdict,
+};
 
 use crate::ballot::reason;
+use crate::evidence::odds;
 use crate::limits::OWN_FAILURES;
 
 /// The ballot of a verdict in sentences: the verdict, one for each region, the arithmetic, and why
@@ -19,6 +22,7 @@ pub fn ballot_in_words(check: &CheckId, verdict: &Verdict) -> Vec<String> {
     )];
     words.extend(ballot.entries.iter().map(line));
     words.push(arithmetic(verdict));
+    words.extend(chance(&verdict.ballot));
     if !ballot.rounds.is_empty() {
         let noun = if ballot.rounds.len() == 1 { "round" } else { "rounds" };
         let rounds: Vec<String> = ballot.rounds.iter().map(RoundId::to_string).collect();
@@ -42,6 +46,9 @@ fn line(entry: &BallotEntry) -> String {
     }
     if entry.failed_in_a_row >= u32::from(OWN_FAILURES) {
         parts.push(format!(", {} in a row", entry.failed_in_a_row));
+    }
+    if entry.evidence_milli_nats > 0 {
+        parts.push(format!(", by chance {}", odds(entry.evidence_milli_nats.into())));
     }
     if entry.counted != Counted::Yes {
         parts.push(format!("; not counted ({})", reason(entry.counted)));
@@ -78,11 +85,47 @@ fn arithmetic(verdict: &Verdict) -> String {
     }
 }
 
+/// The evidence against what is needed; `None` if it was not weighed.
+fn chance(ballot: &Ballot) -> Option<String> {
+    let weighed = ballot.need_milli_nats > 0 && ballot.evidence_milli_nats > 0;
+    weighed.then(|| {
+        format!(
+            "all of them by chance: {}; your budget of false alerts allows {}",
+            odds(ballot.evidence_milli_nats.into()),
+            odds(ballot.need_milli_nats.into())
+        )
+    })
+}
+
+/// Whether the ballot proves that the target is down: enough live regions fail, and what they weigh
+/// is enough. This is the rule applied once more to what was stored.
+pub fn proves_down(ballot: &Ballot) -> bool {
+    let failing = ballot.entries.iter().filter(|entry| entry.evidence_milli_nats > 0);
+    let (count, sum) = failing.fold((0_u32, 0_u32), |(count, sum), entry| {
+        (count + 1, sum.saturating_add(entry.evidence_milli_nats))
+    });
+    let is_quorum = ballot.quorum_effective > 0 && ballot.scope.failing >= ballot.quorum_effective;
+    let is_weighed = ballot.need_milli_nats > 0;
+    let is_proven = ballot.evidence_milli_nats >= ballot.need_milli_nats
+        && count >= ballot.quorum_effective
+        && sum >= ballot.evidence_milli_nats;
+    is_quorum && (!is_weighed || is_proven)
+}
+
 fn consequence(verdict: &Verdict) -> &'static str {
+    let ballot = &verdict.ballot;
+    let is_quorum = ballot.quorum_effective > 0 && ballot.scope.failing >= ballot.quorum_effective;
     let fails = |entry: &BallotEntry| {
         entry.counted == Counted::Yes && entry.outcome.is_some_and(|outcome| !outcome.is_success())
     };
     match verdict.state {
+        State::Partial if is_quorum => {
+            "enough regions fail, but that could still be chance under the budget of false alerts, \
+             so nobody is paged yet"
+        }
+        State::Down if !is_quorum => {
+            "it was down, and stays so until success has lasted; who was paged hears of the end"
+        }
         State::Down if verdict.flags.contains(&Flag::Flapping) => {
             "it flaps, so changes are told in a digest"
         }

@@ -4,13 +4,15 @@
 //! at the same times give the same effects, always.
 //!
 //! One rule stands in each module, with the argument for it: `liveness` (who can be believed),
-//! `vote` (what a region says), `episode` (whom to ask again), `quorum` (when it is down),
-//! `recovery` (when it is over), `incident` (what people are told), `cause` (who is responsible)
+//! `vote` (what a region says), `episode` (whom to ask again), `hosts` (what asking may cost),
+//! `quorum` (when it is down), `evidence` (whether that can be coincidence), `baseline` (how often a
+//! region fails for nothing), `slow` (what fails now and then), `recovery` (when it is over), `incident` (what people are told), `cause` (who is responsible)
 //! and `operators` (what is wrong with ourselves). `case` applies them to one check, [`Engine`] to
 //! all.
 
 mod alarms;
 mod ballot;
+mod baseline;
 mod case;
 mod cause;
 mod count;
@@ -18,7 +20,10 @@ mod effect;
 mod engine;
 mod episode;
 mod event;
+mod evidence;
+
 pub mod explain;
+mod hosts;
 mod incident;
 mod limits;
 mod liveness;
@@ -27,6 +32,7 @@ mod operators;
 mod quorum;
 mod recovery;
 pub mod schedule;
+mod slow;
 mod vote;
 
 pub use effect::{Confirmation, Effect, Transition};

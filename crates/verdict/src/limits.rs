@@ -12,9 +12,9 @@ pub(crate) const JUDGED_MAX: usize = 1_000;
 /// Confirmation rounds kept for a ballot.
 pub(crate) const ROUNDS_MAX: usize = 16;
 
-/// Confirmation rounds that a check may have in store. Two: one for the suspicion, one for the
-/// region that joins while it is open.
-pub(crate) const ROUND_TOKENS_MAX: u32 = 2;
+/// Confirmation rounds that a check may have in store. Three: one for the suspicion, one for the
+/// region that joins while it is open, one to complete the proof.
+pub(crate) const ROUND_TOKENS_MAX: u32 = 3;
 
 /// A round is earned back after so many round gaps: two rounds a minute at the default gap.
 pub(crate) const ROUND_REFILL_GAPS: u32 = 3;

@@ -1,15 +1,20 @@
 //! What a check must remember over a restart, beside its verdict and its incident.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use quorate_model::{FleetPolicy, ReceiverId, State, Timestamp};
+use quorate_model::{FleetPolicy, ReceiverId, RegionId, State, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::Baseline;
 use crate::limits::{FLAPPING_REOPENS, FLAPPING_WINDOWS, REOPENS_MAX};
+use crate::slow::Intermittent;
 
-/// The version of the document; another one is not read.
-const VERSION: u32 = 1;
+/// The version of the document that is written.
+const VERSION: u32 = 2;
+
+/// The oldest that is read: it lacks what the slow detector and the baselines know.
+const OLDEST: u32 = 1;
 
 /// A recovery under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +50,15 @@ pub(crate) struct Memory {
     pub(crate) digest: Option<Timestamp>,
     /// Whether something happened since that nobody was told.
     pub(crate) is_untold: bool,
+    /// The slow detector. Since version 2.
+    #[serde(default)]
+    pub(crate) intermittent: Intermittent,
+    /// The regions' levels in it when this was written. Since version 2.
+    #[serde(default)]
+    pub(crate) levels: BTreeMap<RegionId, u16>,
+    /// What was known of the regions when this was written. Since version 2.
+    #[serde(default)]
+    pub(crate) baselines: BTreeMap<RegionId, Baseline>,
 }
 
 impl Default for Memory {
@@ -62,15 +76,24 @@ impl Default for Memory {
             is_announced: false,
             digest: None,
             is_untold: false,
+            intermittent: Intermittent::default(),
+            levels: BTreeMap::new(),
+            baselines: BTreeMap::new(),
         }
     }
 }
 
 impl Memory {
-    /// Reads a document; `None` if it is not one of this version.
+    /// Reads a document; `None` if it is of a version that is not known.
     pub(crate) fn read(document: &serde_json::Value) -> Option<Self> {
         let memory = Self::deserialize(document).ok()?;
-        (memory.version == VERSION).then_some(memory)
+        let is_known = (OLDEST..=VERSION).contains(&memory.version);
+        is_known.then_some(Self { version: VERSION, ..memory })
+    }
+
+    /// The level that a region had in the slow detector.
+    pub(crate) fn level(&self, region: &RegionId) -> u16 {
+        self.levels.get(region).copied().unwrap_or(0)
     }
 
     /// The document. Nothing in it can fail to be written.

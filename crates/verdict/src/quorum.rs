@@ -23,8 +23,11 @@
 //! **Example.** Five regions, `K` = 3. Two are cut off: live = 3, needed = 3. A third is lost:
 //! live = 2, needed = 2, reduced. A fourth: live = 1, no statement.
 //!
-//! The rule sees numbers only. A stricter one, which weighs each failure, answers
-//! [`Ruling::Ask`] until it is convinced; the engine then asks for further rounds.
+//! **And it must not be chance.** The failures that make the quorum are weighed (`evidence`). Until
+//! they weigh enough the answer is [`Ruling::Ask`]: the failing regions are asked again, and time
+//! works for the proof. Where neither can complete it, the check is not down, whatever fails. A
+//! single region that may decide alone (`any`, or no other configured) can never prove anything:
+//! there, and with `evidence: off`, the number alone decides.
 
 /// What the rule sees.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +42,22 @@ pub(crate) struct Tally {
     pub(crate) failing: usize,
     /// Those of them that failed at least twice in a row.
     pub(crate) failing_again: usize,
+    /// How far the proof is.
+    pub(crate) standing: Standing,
+}
+
+/// How far the proof is that the failures are no coincidence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// None is asked for.
+    #[default]
+    NotAsked,
+    /// It is complete.
+    Complete,
+    /// Another probe, or time, can complete it.
+    Growing,
+    /// Nothing can complete it while no more regions fail.
+    Exhausted,
 }
 
 /// What follows.
@@ -61,6 +80,10 @@ pub(crate) enum Ground {
     AllThatAreLeft,
     /// The one region that decides has not failed a second time yet.
     NotRetried,
+    /// Enough regions fail, but that could still be chance.
+    Unproven,
+    /// Enough regions fail, but the budget of false alerts is too small for so few.
+    OutOfReach,
     /// Fewer regions fail than needed.
     TooFewFail,
     /// Too few regions are left to say anything.
@@ -90,6 +113,10 @@ pub(crate) fn decide(tally: &Tally) -> (Ruling, Ground) {
         (Ruling::Hold, Ground::TooFewFail)
     } else if needed == 1 && tally.failing_again == 0 {
         (Ruling::Ask, Ground::NotRetried)
+    } else if tally.standing == Standing::Growing {
+        (Ruling::Ask, Ground::Unproven)
+    } else if tally.standing == Standing::Exhausted {
+        (Ruling::Hold, Ground::OutOfReach)
     } else if needed < tally.quorum {
         (Ruling::Down, Ground::AllThatAreLeft)
     } else {
@@ -108,7 +135,25 @@ mod tests {
         failing: usize,
         again: usize,
     ) -> Ruling {
-        decide(&Tally { configured, quorum, live, failing, failing_again: again }).0
+        let standing = Standing::NotAsked;
+        decide(&Tally { configured, quorum, live, failing, failing_again: again, standing }).0
+    }
+
+    #[test]
+    fn what_could_be_chance_is_not_down() {
+        let with = |standing| {
+            decide(&Tally {
+                configured: 5,
+                quorum: 3,
+                live: 5,
+                failing: 3,
+                failing_again: 3,
+                standing,
+            })
+        };
+        assert_eq!(with(Standing::Complete), (Ruling::Down, Ground::Quorum));
+        assert_eq!(with(Standing::Growing), (Ruling::Ask, Ground::Unproven));
+        assert_eq!(with(Standing::Exhausted), (Ruling::Hold, Ground::OutOfReach));
     }
 
     #[test]
@@ -124,7 +169,14 @@ mod tests {
     fn all_that_are_left_decide_but_never_one_of_several() {
         assert_eq!(check(5, 3, 2, 1, 1), Ruling::Hold);
         assert_eq!(
-            decide(&Tally { configured: 5, quorum: 3, live: 2, failing: 2, failing_again: 0 }),
+            decide(&Tally {
+                configured: 5,
+                quorum: 3,
+                live: 2,
+                failing: 2,
+                failing_again: 0,
+                standing: Standing::Complete,
+            }),
             (Ruling::Down, Ground::AllThatAreLeft)
         );
         assert_eq!(check(5, 3, 1, 1, 1), Ruling::Hold);

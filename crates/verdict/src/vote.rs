@@ -225,6 +225,8 @@ pub(crate) struct Sight {
 pub(crate) struct Group {
     pub(crate) region: RegionIx,
     pub(crate) votes: Vec<AgentVote>,
+    /// Its level in the slow detector.
+    pub(crate) level: u16,
 }
 
 /// A region's vote at one moment.
@@ -238,6 +240,8 @@ pub(crate) struct Reading {
     pub(crate) decisive: Option<usize>,
     /// How many probes in a row said so, over the agents that agree.
     pub(crate) in_a_row: u16,
+    /// The longest of these runs in one agent: more agents are no more evidence.
+    pub(crate) longest: u16,
     /// How many of them were slow.
     pub(crate) slow_in_a_row: u16,
     /// Start of the first of them.
@@ -271,7 +275,7 @@ impl Reading {
 
 impl Group {
     pub(crate) fn new(region: RegionIx) -> Self {
-        Self { region, votes: Vec::new() }
+        Self { region, votes: Vec::new(), level: 0 }
     }
 
     /// The vote of `agent`, made if it has none yet.
@@ -366,6 +370,7 @@ impl Group {
                 continue;
             }
             reading.in_a_row = reading.in_a_row.saturating_add(vote.run.length);
+            reading.longest = reading.longest.max(vote.run.length);
             reading.slow_in_a_row = reading.slow_in_a_row.saturating_add(vote.run.slow);
             if reading.decisive.is_none() || vote.run.since < reading.since {
                 reading.since = vote.run.since;
@@ -388,6 +393,7 @@ impl Reading {
             state,
             decisive: None,
             in_a_row: 0,
+            longest: 0,
             slow_in_a_row: 0,
             since: Timestamp::EPOCH,
             last: Timestamp::EPOCH,

@@ -67,6 +67,8 @@ fn ballot(ballot: &v1::Ballot) -> Value {
         "taken": time(ballot.take_time.as_ref()),
         "quorum": ballot.quorum,
         "quorum_effective": ballot.quorum_effective,
+        "evidence_milli_nats": ballot.evidence_milli_nats,
+        "need_milli_nats": ballot.need_milli_nats,
         "rounds": ballot.rounds,
         "votes": ballot.votes.iter().map(vote).collect::<Vec<_>>(),
     })
@@ -85,6 +87,7 @@ fn vote(vote: &v1::Vote) -> Value {
         "counted": vote.counted,
         "message": vote.message,
         "address": text(&vote.address),
+        "evidence_milli_nats": vote.evidence_milli_nats,
     })
 }
 

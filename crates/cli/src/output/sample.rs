@@ -26,6 +26,7 @@ fn vote(region: &str, outcome: [&str; 3], counted: &str) -> v1::Vote {
         start_time: at(12),
         age: span(12, 0),
         failed_in_a_row: 3,
+        evidence_milli_nats: 6_887,
         counted: counted.to_owned(),
         message: "no answer to \u{1b}[31mSYN\r\n".to_owned(),
         address: "192.0.2.1".to_owned(),
@@ -46,6 +47,8 @@ pub(super) fn verdict() -> v1::Verdict {
             take_time: at(10),
             quorum: 3,
             quorum_effective: 3,
+            evidence_milli_nats: 20_661,
+            need_milli_nats: 19_388,
             rounds: vec![17],
             votes: vec![
                 vote("fra", ["fail", "connect", "timeout"], "yes"),

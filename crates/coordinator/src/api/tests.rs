@@ -58,6 +58,8 @@ fn verdict(state: State) -> Verdict {
             taken: at,
             quorum: 2,
             quorum_effective: 2,
+            evidence_milli_nats: 0,
+            need_milli_nats: 0,
             scope: Scope { failing: 0, live: 3, configured: 3 },
             rounds: Vec::new(),
             entries: Vec::new(),

@@ -203,6 +203,8 @@ fn unknown(check: &Check, now: Timestamp) -> Verdict {
             taken: now,
             quorum,
             quorum_effective: quorum,
+            evidence_milli_nats: 0,
+            need_milli_nats: 0,
             scope: Scope { failing: 0, live: 0, configured: count(check.regions.len()) },
             rounds: Vec::new(),
             entries: Vec::new(),

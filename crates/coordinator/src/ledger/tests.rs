@@ -18,6 +18,8 @@ fn verdict(state: State) -> Verdict {
             taken: NOW,
             quorum: 1,
             quorum_effective: 1,
+            evidence_milli_nats: 0,
+            need_milli_nats: 0,
             scope: Scope::default(),
             rounds: Vec::new(),
             entries: Vec::new(),

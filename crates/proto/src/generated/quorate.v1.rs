@@ -46,6 +46,14 @@ pub struct Ballot {
     /// One for each region configured.
     #[prost(message, repeated, tag = "5")]
     pub votes: ::prost::alloc::vec::Vec<Vote>,
+    /// How unlikely it is that the failures are coincidence: the chance is one in
+    /// exp(evidence_milli_nats / 1000). 0 if it was not weighed.
+    #[prost(int32, tag = "6")]
+    pub evidence_milli_nats: i32,
+    /// What the evidence must reach under the check's budget of false alerts. 0 if the number of
+    /// regions alone decides.
+    #[prost(int32, tag = "7")]
+    pub need_milli_nats: i32,
 }
 /// One region's line on a ballot.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -83,6 +91,9 @@ pub struct Vote {
     /// The address contacted; empty if unknown.
     #[prost(string, tag = "11")]
     pub address: ::prost::alloc::string::String,
+    /// What its failure adds to the evidence; 0 if nothing.
+    #[prost(int32, tag = "12")]
+    pub evidence_milli_nats: i32,
 }
 /// The coordinator's judgement of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

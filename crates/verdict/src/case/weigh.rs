@@ -49,7 +49,8 @@ impl Case {
             self.memory.is_reduced = count.ground == Ground::AllThatAreLeft;
             self.fall(ctx, effects)
         } else if self.episode.is_some() {
-            None
+            let is_worse = count.is_unproven() && count.condition() >= Some(self.memory.latched);
+            if is_worse { self.drift(ctx, count) } else { None }
         } else {
             self.drift(ctx, count)
         }
@@ -60,6 +61,10 @@ impl Case {
         recovery::abort(&mut self.memory, ctx.policy(), ctx.now);
         self.memory.latched = State::Down;
         self.memory.relapse = None;
+        for group in &mut self.groups {
+            group.level = 0;
+        }
+        self.memory.intermittent.weigh(std::iter::empty());
         self.is_paced = true;
         effects.push(Effect::Pace {
             check: self.check.id.clone(),

@@ -58,9 +58,12 @@ fn two_successes_outweigh_a_majority_of_islands() {
 
 #[test]
 fn all_that_are_left_may_decide() {
-    let faults = vec![fault(120, 900, "b c d", What::Island), sees(300, 500, "a e", REFUSED)];
+    let faults = vec![fault(120, 900, "b c d", What::Island), sees(300, 700, "a e", REFUSED)];
     let mut stage = Stage::new(faults);
-    stage.run(secs(400));
+    stage.run(secs(440));
+    assert_eq!(stage.says(), "partial 2/2 target.refused", "two alone may still be chance");
+    assert_eq!(stage.said(), []);
+    stage.run(secs(300 + 60 + 10 + 150));
     assert_eq!(stage.says(), "down 2/2 target.refused reduced_quorum");
     assert_eq!(stage.alerts(AlertKind::Page).len(), 1);
 }

@@ -54,7 +54,7 @@ fn an_older_success_does_not_clear_a_younger_failure() {
     assert_eq!(stage.verdict().state, State::Down);
     send(&mut stage, &old);
     stage.run(secs(304));
-    assert_eq!(stage.says(), "down 3/5 target.refused");
+    assert_eq!(stage.says(), "down 4/5 target.refused");
 }
 
 #[test]
@@ -87,11 +87,14 @@ fn inconclusive_results_do_not_vote_and_do_not_hold_the_others_up() {
 #[test]
 fn only_three_of_five_need_to_have_answered() {
     let mut stage = quiet();
-    stage.faults = vec![sees(0, 10_000, "d e", TIMEOUT), sees(0, 10_000, "all", REFUSED)];
-    let failed = stage.result(0, None, REFUSED, secs(0));
+    stage.faults = vec![sees(0, 10_000, "a b", TIMEOUT), sees(0, 10_000, "all", REFUSED)];
+    let failed = stage.result(2, None, REFUSED, secs(0));
     send(&mut stage, &failed);
     stage.run(secs(301));
+    assert_eq!(stage.says(), "up 0/5 none", "three may be chance: they are asked again");
+    stage.run(secs(303));
     assert_eq!(stage.says(), "down 3/5 target.refused");
+    assert_eq!(stage.rounds(), 2);
     let entries = &stage.verdict().ballot.entries;
     assert!(entries.iter().any(|entry| entry.counted == Counted::BeforeEpisode));
     stage.run(secs(330));
@@ -152,17 +155,18 @@ fn a_changed_check_forgets_its_votes_and_keeps_its_verdict() {
 
 #[test]
 fn a_ballot_can_be_read() {
-    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 900, "a b c", STATUS)]);
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 900, "a c d", STATUS)]);
     stage.run(secs(300));
     let words = explain::ballot_in_words(&stage.check, stage.verdict());
     let text = words.join("\n");
     assert!(words[0].starts_with("shop is down since 2023-11-14T22:15:"), "{text}");
-    let summary = "3 of 5 regions: status 503 from a, b, c; fine from ";
+    let summary = "3 of 5 regions: status 503 from a, c, d; fine from ";
     assert!(words[0].contains(summary), "{text}");
     assert!(words[1].starts_with("a: fail (assert: status), seen by a1"), "{text}");
     assert!(
         text.contains("3 of 5 live regions affected, 5 configured; at least 3 must fail for down")
     );
+    assert!(text.contains("all of them by chance: 1 in 940 million; your budget of"), "{text}");
     assert!(text.contains("so this pages"));
 }
 

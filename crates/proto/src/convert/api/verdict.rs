@@ -71,6 +71,8 @@ pub fn verdict_from_wire(verdict: wire::Verdict) -> Result<Verdict, WireError> {
             scope,
             rounds: Vec::new(),
             entries: Vec::new(),
+            evidence_milli_nats: 0,
+            need_milli_nats: 0,
         },
     };
     let flags: Result<BTreeSet<Flag>, WireError> =
@@ -97,6 +99,8 @@ pub fn ballot_to_wire(ballot: &Ballot) -> wire::Ballot {
             .map(|round| i64::try_from(round.0).unwrap_or(i64::MAX))
             .collect(),
         votes: ballot.entries.iter().map(vote_to_wire).collect(),
+        evidence_milli_nats: count_to_wire(ballot.evidence_milli_nats),
+        need_milli_nats: count_to_wire(ballot.need_milli_nats),
     }
 }
 
@@ -116,6 +120,8 @@ pub fn ballot_from_wire(ballot: wire::Ballot, scope: Scope) -> Result<Ballot, Wi
         scope,
         rounds: rounds?,
         entries: entries?,
+        evidence_milli_nats: count("evidence_milli_nats", ballot.evidence_milli_nats)?,
+        need_milli_nats: count("need_milli_nats", ballot.need_milli_nats)?,
     })
 }
 
@@ -133,6 +139,7 @@ fn vote_to_wire(entry: &BallotEntry) -> wire::Vote {
         counted: entry.counted.to_string(),
         message: entry.message.clone(),
         address: entry.address.map(|address| address.to_string()).unwrap_or_default(),
+        evidence_milli_nats: count_to_wire(entry.evidence_milli_nats),
     }
 }
 
@@ -167,6 +174,7 @@ fn vote_from_wire(vote: wire::Vote) -> Result<BallotEntry, WireError> {
         counted: word_from_wire("counted", &vote.counted, Counted::from_word)?,
         message: vote.message,
         address,
+        evidence_milli_nats: count("evidence_milli_nats", vote.evidence_milli_nats)?,
     })
 }
 

@@ -1,0 +1,128 @@
+//! The slow detector: a target of which one request in three fails is never down for long enough
+//! to be seen by failures in a row.
+//!
+//! **What it decides.** Each region keeps a level between 0 and 12 nats: a failed probe adds 2.30,
+//! a good one takes 0.095 (the likelihood of 10 % failures against that of 1 %). The sum of all
+//! levels, without the highest, raises the detector at 14 and clears it below 7.
+//!
+//! **Why without the highest.** One region that lies, or is cut off unnoticed, can then never raise
+//! it alone.
+//!
+//! **Scheduled probes only.** Confirmations are made because something failed, so they would count
+//! one failure several times. Nor does more than the third failure in a row count: what fails all
+//! the time is not intermittent, and has detectors of its own. For the same reason an outage sets
+//! all levels to zero.
+//!
+//! **What follows.** The check is `degraded`, and a failure counts for less as evidence: it is no
+//! surprise any more. A real outage on top of it still lasts, and is found by that.
+//!
+//! **Example.** Five regions each minute, every third probe fails: raised after about six minutes.
+
+use serde::{Deserialize, Serialize};
+
+/// `ln(0.10/0.01)` in thousandths.
+const FAILURE: u16 = 2_303;
+
+/// `ln(0.99/0.90)` in thousandths.
+const SUCCESS: u16 = 95;
+
+const LEVEL_MAX: u16 = 12_000;
+
+const RAISED_AT: u32 = 14_000;
+
+const CLEARED_BELOW: u32 = 7_000;
+
+/// Failures in a row that count.
+pub(crate) const RUN_MAX: u16 = 3;
+
+/// The share is never taken for more than this: a target that fails more often is down.
+const SHARE_MAX_PPM: u32 = 500_000;
+
+/// One region's level after another scheduled probe.
+pub(crate) fn step(level: u16, is_failure: bool) -> u16 {
+    if is_failure {
+        level.saturating_add(FAILURE).min(LEVEL_MAX)
+    } else {
+        level.saturating_sub(SUCCESS)
+    }
+}
+
+/// Whether it is raised, and how often probes fail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Intermittent {
+    is_raised: bool,
+    /// The last scheduled probes of all regions, the latest lowest: 1 is a failure.
+    window: u64,
+    /// How many of them there are.
+    seen: u32,
+}
+
+impl Intermittent {
+    /// Takes in a scheduled probe.
+    pub(crate) fn note(&mut self, is_failure: bool) {
+        self.window = self.window << 1 | u64::from(is_failure);
+        self.seen = (self.seen + 1).min(u64::BITS);
+    }
+
+    /// Looks at the levels of all regions. Returns whether that changes anything.
+    pub(crate) fn weigh(&mut self, levels: impl Iterator<Item = u16> + Clone) -> bool {
+        let highest = u32::from(levels.clone().max().unwrap_or(0));
+        let rest = levels.map(u32::from).sum::<u32>() - highest;
+        let is_raised = if self.is_raised { rest >= CLEARED_BELOW } else { rest >= RAISED_AT };
+        std::mem::replace(&mut self.is_raised, is_raised) != is_raised
+    }
+
+    /// The share of failures in parts per million while it is raised.
+    pub(crate) fn share_ppm(&self) -> Option<u32> {
+        let share = self.window.count_ones() * 1_000_000 / self.seen.max(1);
+        self.is_raised.then_some(share.min(SHARE_MAX_PPM))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Regions that probe in turn; `fails` says whether a probe of a region does.
+    fn play(probes: usize, fails: impl Fn(usize, usize) -> bool) -> (Intermittent, Option<usize>) {
+        let mut levels = [0_u16; 5];
+        let (mut detector, mut raised) = (Intermittent::default(), None);
+        for probe in 0..probes {
+            let (round, region) = (probe / 5, probe % 5);
+            let is_failure = fails(round, region);
+            levels[region] = step(levels[region], is_failure);
+            detector.note(is_failure);
+            detector.weigh(levels.iter().copied());
+            raised = raised.or(detector.share_ppm().map(|_| probe));
+        }
+        (detector, raised)
+    }
+
+    #[test]
+    fn one_in_three_is_found_in_some_minutes() {
+        let (detector, raised) = play(200, |round, region| (round + region) % 3 == 0);
+        let rounds = raised.expect("raised") / 5;
+        assert!((4..10).contains(&rounds), "{rounds} rounds");
+        let share = detector.share_ppm().expect("still raised");
+        assert!((280_000..400_000).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn one_region_alone_never_raises_it() {
+        assert_eq!(play(10_000, |_, region| region == 2).1, None);
+    }
+
+    #[test]
+    fn one_in_two_hundred_is_no_news() {
+        assert_eq!(play(20_000, |round, region| (round * 5 + region) % 200 == 7).1, None);
+    }
+
+    #[test]
+    fn it_clears_at_half_the_height() {
+        let (detector, raised) = play(600, |round, region| round < 30 && (round + region) % 3 == 0);
+        assert!(raised.is_some());
+        assert!(detector.share_ppm().is_some(), "not so soon");
+        let (detector, _) = play(2_000, |round, region| round < 30 && (round + region) % 3 == 0);
+        assert_eq!(detector.share_ppm(), None);
+    }
+}

@@ -1,0 +1,129 @@
+//! How much must be seen before anybody is woken: the worked table, with a fleet around it.
+
+use std::time::Duration;
+
+use quorate_model::{AlertKind, AlertPolicy, Check, Quorum, State};
+use quorate_verdict::explain;
+
+use crate::stage::{Fault, REFUSED, Stage, TIMEOUT, What, fault, secs, sees, shop};
+
+const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
+const ONSET: u64 = 300;
+
+fn with(check: Check, faults: Vec<Fault>) -> Stage {
+    Stage::with(check, &FIVE, faults)
+}
+
+fn of_two() -> Check {
+    Check { quorum: Quorum::Count(2), ..shop() }
+}
+
+/// Seconds from the onset to the page.
+fn delay(check: Check, faults: Vec<Fault>) -> u64 {
+    let mut stage = with(check, faults);
+    stage.run(secs(ONSET + 1_000));
+    let pages = stage.alerts(AlertKind::Page);
+    assert_eq!(pages.len(), 1, "{}", stage.says());
+    pages[0].saturating_sub(secs(ONSET)).as_secs()
+}
+
+fn outage(who: &'static str, how: quorate_model::Outcome) -> Vec<Fault> {
+    vec![sees(ONSET, 10_000, who, how)]
+}
+
+#[test]
+fn the_more_regions_fail_the_sooner_it_pages() {
+    for (who, how, most) in [
+        ("all", TIMEOUT, 24),
+        ("all", REFUSED, 13),
+        ("a b c d", TIMEOUT, 37),
+        ("b c d e", TIMEOUT, 37),
+        ("c d e", TIMEOUT, 47),
+        ("c d e", REFUSED, 37),
+    ] {
+        let took = delay(shop(), outage(who, how));
+        assert!(took <= most, "{who}: {took} s");
+    }
+}
+
+#[test]
+fn regions_of_one_provider_must_fail_for_longer() {
+    let kin = delay(shop(), outage("a b c", TIMEOUT));
+    assert!((72..139).contains(&kin), "{kin} s");
+}
+
+#[test]
+fn two_of_five_must_fail_for_minutes() {
+    let took = delay(of_two(), outage("a c", TIMEOUT));
+    assert!((253..=318).contains(&took), "{took} s");
+    let took = delay(of_two(), outage("c d e", REFUSED));
+    assert!(took <= 46, "{took} s");
+}
+
+#[test]
+fn two_of_five_are_partial_until_they_are_proven() {
+    let mut stage = with(of_two(), outage("a c", REFUSED));
+    stage.run(secs(ONSET + 120));
+    assert_eq!(stage.says(), "partial 2/5 target.refused");
+    let words = explain::ballot_in_words(&stage.check, stage.verdict()).join("\n");
+    assert!(words.contains("could still be chance"), "{words}");
+    assert!(words.contains("your budget of false alerts allows 1 in 260 million"), "{words}");
+    assert!(stage.rounds() < 12, "{} rounds in two minutes", stage.rounds());
+    stage.run(secs(ONSET + 330));
+    assert_eq!(stage.says(), "down 2/5 target.refused");
+    assert!(explain::proves_down(&stage.verdict().ballot));
+}
+
+#[test]
+fn without_evidence_the_number_decides() {
+    let alert = AlertPolicy { ignores_evidence: true, ..shop().alert };
+    let took = delay(Check { alert, ..of_two() }, outage("a c", REFUSED));
+    assert!(took <= 49, "{took} s");
+}
+
+#[test]
+fn a_larger_budget_pages_sooner() {
+    let budget = |milli| {
+        let alert = AlertPolicy { false_alerts_per_year_milli: Some(milli), ..shop().alert };
+        Check { alert, ..of_two() }
+    };
+    let (rare, often) = (budget(1_000), budget(1_000_000));
+    let how = || outage("a c", REFUSED);
+    assert!(delay(often, how()) + 100 < delay(rare, how()));
+}
+
+#[test]
+fn a_budget_that_cannot_be_reached_never_pages_and_stops_asking() {
+    let alert = AlertPolicy { false_alerts_per_year_milli: Some(1), ..shop().alert };
+    let mut stage = with(Check { alert, ..of_two() }, outage("a c", REFUSED));
+    stage.run(secs(ONSET + 600));
+    assert_eq!(stage.says(), "partial 2/5 target.refused");
+    let rounds = stage.rounds();
+    stage.run(secs(ONSET + 3_000));
+    assert_eq!(stage.rounds(), rounds, "more rounds would change nothing");
+    assert_eq!(stage.said(), [AlertKind::Notice]);
+}
+
+#[test]
+fn every_other_request_is_degraded_and_an_outage_on_top_is_still_down() {
+    // Each region fails in every third turn of its schedule, and every confirmation succeeds.
+    let mut faults = Vec::new();
+    for turn in (0..40).step_by(3) {
+        for (place, who) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
+            let from = 120 + (turn + place as u64) * 60;
+            faults.push(fault(from, from + 60, who, What::Sees(REFUSED, Duration::ZERO)));
+        }
+    }
+    faults.push(sees(1_800, 3_000, "all", REFUSED));
+    let mut stage = with(shop(), faults);
+    stage.run(secs(1_790));
+    assert_eq!(stage.verdict().state, State::Degraded, "{}", stage.says());
+    assert!(stage.says().contains("target.intermittent"), "{}", stage.says());
+    assert_eq!(stage.said(), [AlertKind::Notice]);
+    stage.restart();
+    stage.run(secs(1_799));
+    assert!(stage.says().contains("target.intermittent"), "{}", stage.says());
+    stage.run(secs(2_400));
+    assert_eq!(stage.verdict().state, State::Down);
+    assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Page]);
+}
