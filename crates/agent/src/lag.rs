@@ -8,7 +8,7 @@ use quorate_runtime::Clock;
 
 /// Time between two looks, and the lateness of one that counts as overload.
 /// Source: the pages' lag detector of 250 ms.
-const LATE: Duration = Duration::from_millis(250);
+pub const LATE: Duration = Duration::from_millis(250);
 /// How many stalls are remembered.
 const STALLS_MAX: usize = 64;
 /// How long after a stall the agent still calls itself overloaded.
@@ -16,7 +16,7 @@ const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// The stalls of this process, on the clock's uptime.
 #[derive(Debug, Default)]
-pub(crate) struct Lag(Mutex<VecDeque<(Duration, Duration)>>);
+pub struct Lag(Mutex<VecDeque<(Duration, Duration)>>);
 
 impl Lag {
     /// Looks at the clock for ever.
@@ -33,7 +33,7 @@ impl Lag {
     }
 
     /// Notes a look that was begun at `before` to end 250 ms later and ended at `after`.
-    fn note(&self, before: Duration, after: Duration) {
+    pub fn note(&self, before: Duration, after: Duration) {
         if after.saturating_sub(before) < LATE * 2 {
             return;
         }
@@ -45,13 +45,13 @@ impl Lag {
     }
 
     /// Whether a stall overlapped the time from `start` to `end`.
-    pub(crate) fn overlaps(&self, start: Duration, end: Duration) -> bool {
+    pub fn overlaps(&self, start: Duration, end: Duration) -> bool {
         let stalls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         stalls.iter().any(|(from, to)| *from <= end && start <= *to)
     }
 
     /// Whether there was a stall a moment ago.
-    pub(crate) fn is_late(&self, now: Duration) -> bool {
+    pub fn is_late(&self, now: Duration) -> bool {
         self.overlaps(now.saturating_sub(AFTERMATH), now)
     }
 }

@@ -4,6 +4,7 @@
 //! prober decides what is probed when, the outbox holds what it saw, and the uplink keeps one
 //! stream to a coordinator. Each works on when another cannot.
 
+mod anchors;
 mod config;
 mod config_cache;
 mod dial;
@@ -27,6 +28,17 @@ mod spool;
 mod testing;
 mod tls;
 mod uplink;
+
+/// What an agent decides, without sockets, clocks and tasks: a simulation plays with it.
+pub mod logic {
+    pub use crate::anchors::{GAP, attempt_limit, decide_limit, health, is_cut_off};
+    pub use crate::lag::{LATE, Lag};
+    pub use crate::outbox::{Outbox, SuspectDraft, Waiting};
+    pub use crate::rates::Rates;
+    pub use crate::rounds::Rounds;
+    pub use crate::schedule::{Due, Schedule, Slot, put_off};
+    pub use crate::spool::{MemorySpool, Spool};
+}
 
 pub use dial::DialError;
 pub use identity::{Identity, IdentityError, Joined};

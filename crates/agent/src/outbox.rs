@@ -22,7 +22,7 @@ const ANSWERS_MAX: usize = 1_024;
 /// Results leave in the order of their numbers, because the coordinator tells duplicates by a
 /// watermark; so urgency cannot reorder them. A pressing result makes the batch leave at once.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     inner: Mutex<Inner>,
     changed: Notify,
 }
@@ -41,17 +41,22 @@ struct Inner {
 
 /// A suspicion whose age is not known before it is sent.
 #[derive(Debug, Clone)]
-pub(crate) struct SuspectDraft {
-    pub(crate) check: CheckId,
-    pub(crate) revision: Revision,
-    pub(crate) phase: Phase,
-    pub(crate) started_at: Duration,
-    pub(crate) health: Health,
+pub struct SuspectDraft {
+    /// Which check.
+    pub check: CheckId,
+    /// The revision that is being probed.
+    pub revision: Revision,
+    /// The phase that the probe has reached.
+    pub phase: Phase,
+    /// Start of the probe on the monotonic clock of the boot.
+    pub started_at: Duration,
+    /// What the agent thinks of itself.
+    pub health: Health,
 }
 
 impl Outbox {
     /// An empty one over a spool.
-    pub(crate) fn new(spool: Box<dyn Spool>) -> Self {
+    pub fn new(spool: Box<dyn Spool>) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 spool,
@@ -69,7 +74,7 @@ impl Outbox {
     }
 
     /// Numbers a result and keeps it.
-    pub(crate) fn push_result(&self, mut result: MeasuredResult) {
+    pub fn push_result(&self, mut result: MeasuredResult) {
         let mut inner = self.lock();
         inner.sequence += 1;
         result.sequence = inner.sequence;
@@ -82,7 +87,7 @@ impl Outbox {
     }
 
     /// Keeps a suspicion until it is sent or the next stream begins.
-    pub(crate) fn push_suspect(&self, suspect: SuspectDraft) {
+    pub fn push_suspect(&self, suspect: SuspectDraft) {
         let mut inner = self.lock();
         if inner.suspects.len() >= SUSPECTS_MAX {
             inner.suspects.pop_front();
@@ -93,7 +98,7 @@ impl Outbox {
     }
 
     /// Keeps an answer for the stream that asked.
-    pub(crate) fn push_answer(&self, session: u64, answer: Message) {
+    pub fn push_answer(&self, session: u64, answer: Message) {
         let mut inner = self.lock();
         if inner.answers.len() >= ANSWERS_MAX {
             inner.answers.pop_front();
@@ -104,14 +109,14 @@ impl Outbox {
     }
 
     /// Forgets what only an earlier stream could use.
-    pub(crate) fn begin_session(&self) {
+    pub fn begin_session(&self) {
         let mut inner = self.lock();
         inner.suspects.clear();
         inner.answers.clear();
     }
 
     /// The next message that goes before any result: suspicions, then answers.
-    pub(crate) fn next_message(&self, session: u64, now: Duration) -> Option<Message> {
+    pub fn next_message(&self, session: u64, now: Duration) -> Option<Message> {
         let mut inner = self.lock();
         if let Some(draft) = inner.suspects.pop_front() {
             return Some(Message::Suspect(wire::Suspect {
@@ -131,23 +136,18 @@ impl Outbox {
     }
 
     /// Whether [`Outbox::next_message`] has something.
-    pub(crate) fn has_message(&self) -> bool {
+    pub fn has_message(&self) -> bool {
         let inner = self.lock();
         !inner.suspects.is_empty() || !inner.answers.is_empty()
     }
 
     /// Results with numbers above `sequence`, for one batch.
-    pub(crate) fn batch_after(
-        &self,
-        sequence: u64,
-        count: usize,
-        bytes: usize,
-    ) -> Vec<wire::Result> {
+    pub fn batch_after(&self, sequence: u64, count: usize, bytes: usize) -> Vec<wire::Result> {
         self.lock().spool.unacked_after(sequence, count, bytes)
     }
 
     /// What waits above `sequence`: nothing, something, or something that must go at once.
-    pub(crate) fn waiting_after(&self, sequence: u64, full: u64) -> Waiting {
+    pub fn waiting_after(&self, sequence: u64, full: u64) -> Waiting {
         let inner = self.lock();
         if !inner.spool.has_after(sequence) {
             Waiting::Nothing
@@ -159,19 +159,19 @@ impl Outbox {
     }
 
     /// Forgets the results up to and with `sequence`; never one that was not made yet.
-    pub(crate) fn ack_through(&self, sequence: u64) {
+    pub fn ack_through(&self, sequence: u64) {
         self.lock().spool.ack_through(sequence);
     }
 
     /// The number of the last result.
-    pub(crate) fn last(&self) -> u64 {
+    pub fn last(&self) -> u64 {
         self.lock().sequence
     }
 
     /// How many results wait for their ack, and how many were dropped.
-    pub(crate) fn counts(&self) -> (usize, u64) {
+    pub fn counts(&self) -> (usize, u64) {
         let inner = self.lock();
-        (inner.spool.len(), inner.spool.dropped())
+        (inner.spool.unacked(), inner.spool.dropped())
     }
 
     /// Returns when something was put in since the last call.
@@ -179,14 +179,14 @@ impl Outbox {
     /// # Cancellation
     ///
     /// Dropping it loses nothing.
-    pub(crate) async fn changed(&self) {
+    pub async fn changed(&self) {
         self.changed.notified().await;
     }
 }
 
 /// What waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
+pub enum Waiting {
     /// Nothing.
     Nothing,
     /// Results that may wait for company.

@@ -13,6 +13,7 @@ use quorate_runtime::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::anchors;
 use crate::config::Loaded;
 use crate::lag::Lag;
 use crate::outbox::{Outbox, SuspectDraft};
@@ -124,13 +125,7 @@ impl Shared {
             }
             Outcome::Fail { .. } | Outcome::Blocked { .. } => self.decide().await,
         };
-        let health = if island {
-            Health::Island
-        } else if self.lag.overlaps(started_at, ended_at) {
-            Health::Overloaded
-        } else {
-            Health::Fine
-        };
+        let health = anchors::health(island, || self.lag.overlaps(started_at, ended_at));
         let round = match job.wish {
             Wish::Scheduled { .. } => None,
             Wish::Asked { round, .. } => Some(round),
@@ -204,13 +199,8 @@ impl Shared {
 
 /// What the agent thinks of itself now.
 pub(crate) fn health(selftest: &SelfTest, lag: &Lag, uptime: Duration) -> Health {
-    if selftest.subscribe().borrow().island {
-        Health::Island
-    } else if lag.is_late(uptime) {
-        Health::Overloaded
-    } else {
-        Health::Fine
-    }
+    let island = selftest.subscribe().borrow().island;
+    anchors::health(island, || lag.is_late(uptime))
 }
 
 fn doubt(reason: Doubt, total: Duration, message: &str) -> Observation {

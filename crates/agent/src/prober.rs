@@ -17,17 +17,12 @@ use crate::config::{Applied, Config, Gate, Loaded};
 use crate::config_cache::{Cached, CachedCheck, ConfigCache};
 use crate::probe::{Done, Job, Shared, Wish};
 use crate::rounds::Rounds;
-use crate::schedule::{Schedule, Slot};
+use crate::schedule::{self, Schedule, Slot};
 
 /// The most confirmations that run or wait for a place.
 const ASKED_MAX: usize = 256;
 /// The most rounds remembered.
 const ROUNDS_MAX: usize = 4_096;
-/// The longest that a failing target can put off its next probe: nobody must become blind to it.
-const FAILING_DELAY_MAX: Duration = Duration::from_secs(60);
-/// How many intervals `Retry-After` can put off the next probe.
-const DELAY_INTERVALS: u32 = 10;
-
 /// What a stream asks of the prober. The answer goes to the outbox.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -333,13 +328,8 @@ impl Prober {
 
     /// Leaves a target alone that asked for it. Source: RFC 9110, section 10.2.3.
     fn postpone(&mut self, check: &Loaded, outcome: Outcome, delay: Duration) {
-        let most = match outcome {
-            Outcome::Blocked { .. } => check.spec.interval * DELAY_INTERVALS,
-            Outcome::Ok | Outcome::Slow | Outcome::Fail { .. } | Outcome::Inconclusive { .. } => {
-                FAILING_DELAY_MAX
-            }
-        };
-        let until = self.shared.clock.now() + delay.min(most);
+        let delay = schedule::put_off(outcome, delay, check.spec.interval);
+        let until = self.shared.clock.now() + delay;
         self.schedule.postpone(&check.spec.check, until);
     }
 }

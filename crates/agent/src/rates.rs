@@ -35,7 +35,7 @@ impl Bucket {
 
 /// The limits of an agent's probes.
 #[derive(Debug)]
-pub(crate) struct Rates {
+pub struct Rates {
     all: Bucket,
     confirmations: Bucket,
     for_each: Bucket,
@@ -45,7 +45,7 @@ pub(crate) struct Rates {
 impl Rates {
     /// Limits in probes a second: of scheduled ones in all, for each destination, and of
     /// confirmations in all.
-    pub(crate) fn new(all: u32, for_each: u32, confirmations: u32) -> Self {
+    pub fn new(all: u32, for_each: u32, confirmations: u32) -> Self {
         Self {
             all: Bucket::new(all),
             confirmations: Bucket::new(confirmations),
@@ -56,7 +56,7 @@ impl Rates {
 
     /// Reserves a scheduled start and says how long to wait for it; `None`, and nothing reserved,
     /// if that is longer than `patience`.
-    pub(crate) fn reserve(
+    pub fn reserve(
         &mut self,
         now: Timestamp,
         destination: &str,
@@ -82,7 +82,7 @@ impl Rates {
     }
 
     /// Takes a confirmation's start; false if there have been too many.
-    pub(crate) fn confirm(&mut self, now: Timestamp) -> bool {
+    pub fn confirm(&mut self, now: Timestamp) -> bool {
         let free = self.confirmations.wait(now).is_zero();
         if free {
             self.confirmations.take(now);

@@ -6,7 +6,7 @@ use quorate_model::{CheckId, RoundId};
 
 /// The last rounds of checks, so that a message that comes twice has no effect.
 #[derive(Debug)]
-pub(crate) struct Rounds {
+pub struct Rounds {
     seen: BTreeSet<(RoundId, CheckId)>,
     order: VecDeque<(RoundId, CheckId)>,
     max: usize,
@@ -14,17 +14,17 @@ pub(crate) struct Rounds {
 
 impl Rounds {
     /// Remembers the last `max` of them.
-    pub(crate) fn new(max: usize) -> Self {
+    pub fn new(max: usize) -> Self {
         Self { seen: BTreeSet::new(), order: VecDeque::new(), max: max.max(1) }
     }
 
     /// Whether this round of this check is remembered.
-    pub(crate) fn contains(&self, round: RoundId, check: &CheckId) -> bool {
+    pub fn contains(&self, round: RoundId, check: &CheckId) -> bool {
         self.seen.contains(&(round, check.clone()))
     }
 
     /// Remembers a round of a check, and forgets the oldest if there are too many.
-    pub(crate) fn insert(&mut self, round: RoundId, check: &CheckId) {
+    pub fn insert(&mut self, round: RoundId, check: &CheckId) {
         let key = (round, check.clone());
         if !self.seen.insert(key.clone()) {
             return;

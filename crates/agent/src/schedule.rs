@@ -3,40 +3,44 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use quorate_model::{CheckId, Timestamp};
+use quorate_model::{CheckId, Outcome, Timestamp};
 
 /// The shortest time between two slots that is kept, whatever is asked for.
 const EVERY_MIN: Duration = Duration::from_millis(10);
+/// The longest that a failing target can put off its next probe: nobody must become blind to it.
+const FAILING_DELAY_MAX: Duration = Duration::from_secs(60);
+/// How many intervals `Retry-After` can put off the next probe.
+const DELAY_INTERVALS: u32 = 10;
 
 /// The slots of all checks. A check has its slots at `next`, `next + every`, and so on; nothing
 /// moves them but a new assignment.
 #[derive(Debug, Default)]
-pub(crate) struct Schedule {
+pub struct Schedule {
     slots: BTreeMap<CheckId, Slot>,
     queue: BTreeSet<(Timestamp, CheckId)>,
 }
 
 /// The next slot of a check, and the time between two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub struct Slot {
     /// The next one.
-    pub(crate) next: Timestamp,
+    pub next: Timestamp,
     /// From one to the next.
-    pub(crate) every: Duration,
+    pub every: Duration,
 }
 
 /// A check whose slot has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Due {
+pub struct Due {
     /// Which.
-    pub(crate) check: CheckId,
+    pub check: CheckId,
     /// Its earlier slots that went by unused, after a stall.
-    pub(crate) missed: u64,
+    pub missed: u64,
 }
 
 impl Schedule {
     /// Gives a check its slots, instead of any that it had.
-    pub(crate) fn set(&mut self, check: &CheckId, slot: Slot) {
+    pub fn set(&mut self, check: &CheckId, slot: Slot) {
         self.remove(check);
         let every = slot.every.max(EVERY_MIN);
         self.slots.insert(check.clone(), Slot { every, ..slot });
@@ -44,25 +48,25 @@ impl Schedule {
     }
 
     /// Takes a check's slots away.
-    pub(crate) fn remove(&mut self, check: &CheckId) {
+    pub fn remove(&mut self, check: &CheckId) {
         if let Some(slot) = self.slots.remove(check) {
             self.queue.remove(&(slot.next, check.clone()));
         }
     }
 
     /// A check's next slot.
-    pub(crate) fn slot(&self, check: &CheckId) -> Option<Slot> {
+    pub fn slot(&self, check: &CheckId) -> Option<Slot> {
         self.slots.get(check).copied()
     }
 
     /// The next instant at which a check is due.
-    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+    pub fn next_due(&self) -> Option<Timestamp> {
         self.queue.first().map(|(at, _)| *at)
     }
 
     /// The checks that are due, each once however many of its slots went by, in order of their
     /// slots. Their next slots are after `now`.
-    pub(crate) fn take_due(&mut self, now: Timestamp) -> Vec<Due> {
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<Due> {
         let mut due = Vec::new();
         while let Some((at, check)) = self.queue.pop_first() {
             if at > now {
@@ -81,7 +85,7 @@ impl Schedule {
     }
 
     /// Leaves out the slots of a check before `until`. Later slots stay where they are.
-    pub(crate) fn postpone(&mut self, check: &CheckId, until: Timestamp) {
+    pub fn postpone(&mut self, check: &CheckId, until: Timestamp) {
         if let Some(slot) = self.slot(check).filter(|slot| slot.next < until) {
             let skipped = whole_slots(until.since(slot.next), slot.every);
             let mut next = slot_after(slot.next, slot.every, skipped);
@@ -91,6 +95,17 @@ impl Schedule {
             self.set(check, Slot { next, ..slot });
         }
     }
+}
+
+/// How long a target that asked for it (`Retry-After`) is left alone: a blocked one for up to ten
+/// intervals, a failing one for up to a minute, because nobody must become blind to it.
+pub fn put_off(outcome: Outcome, asked: Duration, interval: Duration) -> Duration {
+    asked.min(match outcome {
+        Outcome::Blocked { .. } => interval * DELAY_INTERVALS,
+        Outcome::Ok | Outcome::Slow | Outcome::Fail { .. } | Outcome::Inconclusive { .. } => {
+            FAILING_DELAY_MAX
+        }
+    })
 }
 
 /// How many whole slots fit into `span`.

@@ -13,13 +13,7 @@ use quorate_model::AgentSettings;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-/// The longest that one attempt may take: two, and the gap before them, fit into
-/// [`DECIDE_MAX`] with room to spare.
-const ATTEMPT_MAX: Duration = Duration::from_millis(850);
-/// The least time between the end of a self-test and the next one's start.
-const GAP: Duration = Duration::from_millis(250);
-/// The longest that a failure waits for its self-test.
-const DECIDE_MAX: Duration = Duration::from_secs(2);
+use crate::anchors::{self, GAP};
 
 /// Opens a connection to `host:port` within a time; says whether it opened.
 pub(crate) type Reach =
@@ -91,13 +85,13 @@ impl SelfTest {
 
     /// Whether more than half of the anchors fail twice.
     async fn test(&self, settings: &AgentSettings) -> bool {
-        let needed = settings.anchors.len() / 2 + 1;
-        let limit = settings.anchor_timeout.min(ATTEMPT_MAX);
+        let count = settings.anchors.len();
+        let limit = anchors::attempt_limit(settings.anchor_timeout);
         let failed = self.failing(settings.anchors.clone(), limit).await;
-        if failed.len() < needed {
+        if !anchors::is_cut_off(failed.len(), count) {
             return false;
         }
-        self.failing(failed, limit).await.len() >= needed
+        anchors::is_cut_off(self.failing(failed, limit).await.len(), count)
     }
 
     /// Those of `anchors` that cannot be reached, tried all at once.
@@ -127,14 +121,14 @@ impl SelfTest {
     ///
     /// Dropping it loses nothing.
     pub(crate) async fn decide(&self) -> bool {
-        let (anchors, timeout) = {
+        let (count, timeout) = {
             let settings = self.settings.borrow();
             (settings.anchors.len(), settings.anchor_timeout)
         };
-        if anchors == 0 {
+        if count == 0 {
             return false;
         }
-        let limit = (timeout.min(ATTEMPT_MAX) * 2 + GAP * 2).min(DECIDE_MAX);
+        let limit = anchors::decide_limit(timeout);
         let mut outcome = self.outcome.subscribe();
         let before = outcome.borrow().count;
         self.request();

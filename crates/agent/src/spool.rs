@@ -10,7 +10,7 @@ use quorate_proto::agent::v1 as wire;
 ///
 /// The one implementation lives in memory. A durable one, with segments on disk, takes its place
 /// behind this trait: results go in in the order of their numbers and leave from the front.
-pub(crate) trait Spool: Debug + Send {
+pub trait Spool: Debug + Send {
     /// Keeps a result. Its number is greater than all before. A full spool drops its oldest ones,
     /// and counts them.
     fn append(&mut self, result: &wire::Result);
@@ -26,7 +26,7 @@ pub(crate) trait Spool: Debug + Send {
     fn ack_through(&mut self, sequence: u64);
 
     /// How many there are.
-    fn len(&self) -> usize;
+    fn unacked(&self) -> usize;
 
     /// How many were dropped, since the start of the process.
     fn dropped(&self) -> u64;
@@ -34,7 +34,7 @@ pub(crate) trait Spool: Debug + Send {
 
 /// A spool in memory: what it holds is lost when the process ends.
 #[derive(Debug)]
-pub(crate) struct MemorySpool {
+pub struct MemorySpool {
     /// Number and encoded form; a fraction of the size of the decoded form.
     records: VecDeque<(u64, Vec<u8>)>,
     bytes: usize,
@@ -46,7 +46,7 @@ pub(crate) struct MemorySpool {
 
 impl MemorySpool {
     /// An empty one with bounds.
-    pub(crate) fn new(count_max: usize, bytes_max: usize) -> Self {
+    pub fn new(count_max: usize, bytes_max: usize) -> Self {
         Self {
             records: VecDeque::new(),
             bytes: 0,
@@ -121,7 +121,7 @@ impl Spool for MemorySpool {
         }
     }
 
-    fn len(&self) -> usize {
+    fn unacked(&self) -> usize {
         self.records.len()
     }
 
@@ -158,9 +158,9 @@ mod tests {
         spool.ack_through(8);
         assert_eq!(numbers(&spool.unacked_after(0, 100, 1 << 20)), [9, 10]);
         assert!(!spool.has_after(10));
-        assert_eq!(spool.len(), 2);
+        assert_eq!(spool.unacked(), 2);
         spool.ack_through(999);
-        assert_eq!((spool.len(), spool.bytes), (0, 0));
+        assert_eq!((spool.unacked(), spool.bytes), (0, 0));
     }
 
     #[test]

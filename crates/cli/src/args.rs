@@ -138,6 +138,8 @@ pub(crate) enum Command {
     /// Save how to reach coordinators
     #[command(subcommand)]
     Context(Context),
+    /// Play scenario files on a virtual clock: what would page me if ...
+    Simulate(Simulate),
     /// Run a coordinator and five agents on this machine, and break things
     Demo(Demo),
     /// Print the version
@@ -240,6 +242,12 @@ pub(crate) enum Config {
     },
     /// Print the JSON Schema of configuration files
     Schema,
+    /// Print what each check can promise: time to detect, false alerts, weakest dependency
+    Plan {
+        /// The file to read; `-` is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// How to let agents join.
@@ -279,6 +287,22 @@ pub(crate) enum Context {
         /// Which
         name: String,
     },
+}
+
+/// What to play.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 if every expectation holds, 1 if one does not, 2 if a file is wrong.")]
+pub(crate) struct Simulate {
+    /// Scenario files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Number that stands for chance: round trips, luck, and where the schedule begins
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Play each file with so many seeds, from --seed on
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub repeat: u64,
 }
 
 /// What the demo does.

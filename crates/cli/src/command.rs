@@ -7,6 +7,8 @@ mod context;
 pub(crate) mod demo;
 mod explain;
 mod get;
+mod plan;
+mod simulate;
 mod watch;
 
 use crate::args::{Command, Global, Output};
@@ -33,6 +35,7 @@ pub(crate) async fn run(
         Command::Config(config) => config::run(config, global, console),
         Command::Agent(agent) => Box::pin(agent::run(agent, global, console)).await,
         Command::Context(context) => context::run(context, global, console),
+        Command::Simulate(simulate) => simulate::run(simulate, global, console),
         Command::Demo(demo) => Box::pin(demo::run(demo, global, console)).await,
         Command::Version => version(global, console),
     }

@@ -10,7 +10,7 @@ pub enum Exit {
     Ok,
     /// The answer is bad: a check failed, a file has problems, a promise was broken.
     Bad,
-    /// The command line is wrong.
+    /// The command line, or a scenario file, is wrong.
     Usage,
     /// The coordinator cannot be reached.
     Unreachable,
@@ -45,7 +45,7 @@ pub const HELP: &str = "\
 Exit codes:
   0    fine; a check that was run has passed
   1    the answer is bad: a check failed, a file has problems
-  2    the command line is wrong
+  2    the command line, or a scenario file, is wrong
   3    the coordinator cannot be reached
   4    the coordinator refused the token
   5    there is no such check, agent, region or incident

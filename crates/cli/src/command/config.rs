@@ -46,6 +46,7 @@ pub(super) fn run(
             console.out.text(&schema()?)?;
             Ok(Exit::Ok)
         }
+        Config::Plan { file } => super::plan::run(file, global, console),
     }
 }
 
@@ -67,7 +68,8 @@ pub(super) fn parse(
     Ok(quorate_config::decode(&name, &bytes).and_then(|text| quorate_config::parse(&name, text)))
 }
 
-fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+/// Reads a file, or standard input for `-`: at most 16 MiB.
+pub(super) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     let too_large =
         || std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it is larger than 16 MiB");
     let mut bytes = Vec::new();
@@ -82,7 +84,7 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn report(
+pub(super) fn report(
     problems: &[Problem],
     summary: &[String],
     global: &Global,

@@ -1,0 +1,91 @@
+//! What was said, and a fingerprint of everything that happened.
+
+use std::fmt;
+use std::time::Duration;
+
+use quorate_model::{AlertKind, CheckId, OperatorNotice, Timestamp, Verdict};
+
+/// Something that people would have seen.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// When, from the start of the scenario.
+    pub at: Duration,
+    /// What.
+    pub said: Said,
+}
+
+/// What people would have seen.
+#[derive(Debug, Clone)]
+pub enum Said {
+    /// A verdict has changed.
+    Verdict {
+        /// Whose.
+        check: CheckId,
+        /// What it is now, with its ballot.
+        verdict: Box<Verdict>,
+    },
+    /// A message to the receivers of a check.
+    Alert {
+        /// Whose.
+        check: CheckId,
+        /// What kind of message.
+        kind: AlertKind,
+        /// The incident.
+        incident: String,
+    },
+    /// A message to the operators.
+    Operator(Box<OperatorNotice>),
+    /// Something that the scenario does.
+    Fault {
+        /// What, in its own words.
+        what: String,
+        /// Whether it begins; else it ends.
+        begins: bool,
+    },
+}
+
+/// What was said from the start of the scenario on, and the fingerprint of what happened.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    zero: Timestamp,
+    pub(crate) entries: Vec<Entry>,
+    hash: Hash,
+}
+
+impl Trace {
+    pub(crate) fn new(zero: Timestamp) -> Self {
+        Self { zero, entries: Vec::new(), hash: Hash(0xcbf2_9ce4_8422_2325) }
+    }
+
+    /// Notes something for the fingerprint.
+    pub(crate) fn happened(&mut self, now: Timestamp, what: &dyn fmt::Debug) {
+        use fmt::Write as _;
+        // The hash takes everything.
+        writeln!(self.hash, "{} {what:?}", now.as_micros()).unwrap_or_default();
+    }
+
+    /// Notes something that people see; before the start there is nobody to see it.
+    pub(crate) fn say(&mut self, now: Timestamp, said: Said) {
+        self.happened(now, &said);
+        if now >= self.zero {
+            self.entries.push(Entry { at: now - self.zero, said });
+        }
+    }
+
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.hash.0
+    }
+}
+
+/// FNV-1a over text.
+#[derive(Debug)]
+struct Hash(u64);
+
+impl fmt::Write for Hash {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = text
+            .bytes()
+            .fold(self.0, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        Ok(())
+    }
+}

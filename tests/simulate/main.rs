@@ -1,0 +1,61 @@
+//! Every scenario of the repository, played with the real core.
+#![expect(clippy::expect_used, reason = "a test says what it expects")]
+
+use std::path::{Path, PathBuf};
+
+use quorate_sim::{Played, Scenario};
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let entries = std::fs::read_dir(&folder).expect("tests/scenarios");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|end| end == "yaml"));
+    files.sort();
+    files
+}
+
+fn scenario(file: &Path) -> Scenario {
+    let text = std::fs::read_to_string(file).expect("a readable file");
+    let name = file.file_name().expect("a name").to_string_lossy();
+    quorate_sim::parse(&name, &text).unwrap_or_else(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        panic!("{}", lines.join("\n"))
+    })
+}
+
+fn play(scenario: &Scenario, seed: u64) -> Played {
+    quorate_sim::play(scenario, seed).expect("a fleet")
+}
+
+#[test]
+fn every_expectation_holds() {
+    let mut broken = Vec::new();
+    for file in files() {
+        let scenario = scenario(&file);
+        let played = play(&scenario, 1);
+        for ruling in quorate_sim::judge(&scenario, &played) {
+            if let Some(instead) = ruling.instead {
+                broken.push(format!("{}: {}: {instead}", ruling.place, ruling.expected));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn a_scenario_is_named_like_its_file() {
+    for file in files() {
+        let stem = file.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert_eq!(scenario(&file).name, stem);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let files = files();
+    let scenario = scenario(&files[0]);
+    let first = play(&scenario, 7);
+    assert_eq!(first.fingerprint, play(&scenario, 7).fingerprint);
+    assert_ne!(first.fingerprint, play(&scenario, 8).fingerprint);
+    assert!(first.probes > 1_000, "{}", first.probes);
+}
