@@ -8,6 +8,7 @@ pub(crate) mod demo;
 mod explain;
 mod get;
 mod plan;
+mod plan;
 mod simulate;
 mod watch;
 

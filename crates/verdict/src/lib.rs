@@ -29,6 +29,7 @@ mod limits;
 mod liveness;
 mod memory;
 mod operators;
+pub mod plan;
 mod quorum;
 mod recovery;
 pub mod schedule;
