@@ -129,3 +129,29 @@ impl Memory {
             .fold(policy.recovery, |time, _| time.saturating_mul(2).min(most))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_version_one_wrote_is_still_read() {
+        let mut document = Memory { latched: State::Down, ..Memory::default() }.write();
+        let fields = document.as_object_mut().unwrap();
+        fields.insert("version".to_owned(), 1.into());
+        for new in ["intermittent", "levels", "baselines"] {
+            assert!(fields.remove(new).is_some(), "{new}");
+        }
+        let memory = Memory::read(&document).unwrap();
+        assert_eq!(memory, Memory { latched: State::Down, ..Memory::default() });
+        assert_eq!(memory.version, VERSION);
+    }
+
+    #[test]
+    fn a_version_from_the_future_is_not_read() {
+        let mut document = Memory::default().write();
+        document["version"] = (VERSION + 1).into();
+        assert_eq!(Memory::read(&document), None);
+        assert_eq!(Memory::read(&serde_json::json!({})), None);
+    }
+}

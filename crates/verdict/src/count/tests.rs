@@ -64,6 +64,28 @@ fn say() -> impl Strategy<Value = Say> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// The same with votes of any age, providers that are shared, and an intermittent target.
+    #[test]
+    fn more_failures_are_never_milder_at_any_age(
+        mut says in prop::collection::vec(say(), 5),
+        place in 0_usize..5,
+        age in 0_u64..600,
+        intermittent_ppm in prop::option::of(10_000_u32..500_000),
+    ) {
+        let severity = |says: &[Say]| {
+            let count = count(says, age, intermittent_ppm);
+            let is_down = count.ruling == Ruling::Down;
+            let state = if is_down { Some(State::Down) } else { count.condition() };
+            (state, count.proof.map_or(i64::MIN, |proof| proof.evidence - proof.need))
+        };
+        says[place] = Say::Ok;
+        let before = severity(&says);
+        says[place] = Say::Fail;
+        let after = severity(&says);
+        prop_assert!(before.0 <= after.0, "{:?}: {:?} {:?}", says, before, after);
+        prop_assert!(before.1 <= after.1, "{:?}: {:?} {:?}", says, before, after);
+    }
+
     /// A success that turns into a failure never makes the verdict milder, nor the other way round.
     #[test]
     fn more_failures_are_never_milder(mut says in prop::collection::vec(say(), 5), place in 0_usize..5) {

@@ -127,3 +127,41 @@ fn every_other_request_is_degraded_and_an_outage_on_top_is_still_down() {
     assert_eq!(stage.verdict().state, State::Down);
     assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Page]);
 }
+
+#[test]
+fn what_was_learned_of_a_region_survives_a_restart() {
+    // Region a fails alone in every tenth of its probes.
+    let quick = Check { interval: secs(1), timeout: Duration::from_millis(500), ..shop() };
+    let faults = (0..400).map(|n| fault(n * 10, n * 10 + 1, "a", What::Sees(REFUSED, secs(0))));
+    let mut stage = Stage::with(quick, &FIVE, faults.collect());
+    stage.run(secs(3_000));
+    let weight = |stage: &mut Stage, now: u64| {
+        stage.faults = vec![sees(now, now + 100, "a c", REFUSED)];
+        stage.run(secs(now + 20));
+        let weight = stage.verdict().ballot.entries[0].evidence_milli_nats;
+        let other = stage.verdict().ballot.entries[2].evidence_milli_nats;
+        stage.faults.clear();
+        stage.run(secs(now + 200));
+        (weight, other)
+    };
+    let (noisy, quiet) = weight(&mut stage, 3_000);
+    assert!(noisy + 2_000 < quiet, "{noisy} {quiet}");
+    stage.restart();
+    let (noisy, quiet) = weight(&mut stage, 3_200);
+    assert!(noisy + 2_000 < quiet, "after a restart: {noisy} {quiet}");
+}
+
+#[test]
+fn five_agents_that_fail_once_are_no_retry() {
+    let agents = ["a1", "a2", "a3", "a4", "a5", "b1", "c1", "d1", "e1"];
+    let mut stage = Stage::with(Check { quorum: Quorum::All, ..shop() }, &agents, vec![]);
+    stage.run(secs(ONSET));
+    stage.faults = outage("all", REFUSED);
+    let failed = stage.result(6, None, REFUSED, secs(0));
+    stage.apply(quorate_verdict::Event::Result(Box::new(failed)));
+    stage.run(secs(ONSET + 1));
+    assert_eq!(stage.verdict().state, State::Down);
+    let weights: Vec<u32> =
+        stage.verdict().ballot.entries.iter().map(|entry| entry.evidence_milli_nats).collect();
+    assert_eq!(weights, [5_288, 1_599, 6_887, 5_288, 5_288]);
+}

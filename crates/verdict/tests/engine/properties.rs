@@ -1,15 +1,19 @@
 //! What holds whatever happens.
 
 use proptest::prelude::*;
-use quorate_model::{AlertKind, Outcome, State};
-use quorate_verdict::{Effect, Engine, Event};
+use quorate_model::{AlertKind, Outcome, Quorum, State};
+use quorate_verdict::{Effect, Engine, Event, explain};
 
 use crate::stage::{Fault, OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
 
 const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
 const REGIONS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
+/// So many cases in the quick mode; `QUORATE_CASES` sets another number, such as 10000.
 fn cases(count: u32) -> ProptestConfig {
+    #[expect(clippy::disallowed_methods, reason = "the switch of a test is no configuration")]
+    let asked = std::env::var("QUORATE_CASES").ok().and_then(|count| count.parse().ok());
+    let count = asked.unwrap_or(count);
     ProptestConfig { cases: count, failure_persistence: None, ..ProptestConfig::default() }
 }
 
@@ -41,6 +45,47 @@ proptest! {
         stage.run(secs(900));
         prop_assert!(stage.transitions().all(|(_, t)| t.verdict.state != State::Down));
         prop_assert_eq!(stage.alerts(AlertKind::Page), []);
+    }
+
+    /// Every `down` is proven by its ballot, also when that comes back from a store; and nothing
+    /// else that was told as `down` before is needed to see it.
+    #[test]
+    fn every_down_carries_its_proof(
+        mut faults in faults(&REGIONS),
+        quorum in prop::sample::select(vec![Quorum::Majority, Quorum::Count(2), Quorum::All]),
+        milli in prop::sample::select(vec![1_u32, 1_000, 100_000]),
+        outage in 200_u64..400,
+    ) {
+        faults.push(sees(outage, outage + 120, "all", REFUSED));
+        let mut check = quorate_model::Check { quorum, ..shop() };
+        check.alert.false_alerts_per_year_milli = Some(milli);
+        let mut stage = Stage::with(check, &FIVE, faults);
+        stage.run(secs(900));
+        let mut before = State::Unknown;
+        for (_, transition) in stage.transitions() {
+            let verdict = &transition.verdict;
+            if verdict.state == State::Down && before != State::Down {
+                let stored = serde_json::to_string(&verdict.ballot).expect("a ballot");
+                let read = serde_json::from_str(&stored).expect("the same ballot");
+                prop_assert!(explain::proves_down(&read), "{verdict:#?}");
+                prop_assert!(verdict.ballot.evidence_milli_nats >= verdict.ballot.need_milli_nats);
+            }
+            before = verdict.state;
+        }
+    }
+
+    /// Two arbitrary regions of five agents each have no more to say than with one agent.
+    #[test]
+    fn more_agents_are_no_more_evidence(faults in faults(&REGIONS[..2])) {
+        let many = ["a1", "a2", "a3", "a4", "a5", "b1", "b2", "b3", "c1", "d1", "e1"];
+        let mut stage = Stage::with(shop(), &many, faults);
+        stage.run(secs(900));
+        prop_assert!(stage.transitions().all(|(_, t)| t.verdict.state != State::Down));
+        prop_assert!(stage.transitions().all(|(_, t)| t.verdict.ballot.scope.configured == 5));
+        let entries = stage.transitions().flat_map(|(_, t)| &t.verdict.ballot.entries);
+        // Alone, a region is worth at most its first failure, a retry and four nats of duration.
+        let most = entries.map(|entry| entry.evidence_milli_nats).max();
+        prop_assert!(most.is_none_or(|most| most <= 10_888), "{most:?}");
     }
 
     /// Three honest regions that fail are down within a turn, a suspicion and a timeout, whatever
