@@ -34,6 +34,8 @@ pub(crate) struct Context<'a> {
     pub(crate) fleet: &'a Fleet,
     pub(crate) roster: &'a Roster,
     pub(crate) baselines: &'a Baselines,
+    /// Whether what comes was seen before a restart: it rebuilds the votes and teaches nothing.
+    pub(crate) is_replay: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -248,7 +250,7 @@ impl Case {
             self.suspect(ctx, agent, started, is_asked);
         }
         let is_conclusive = say.is_success() || say == Say::Fail && is_trusted;
-        if result.round.is_some() || !is_conclusive {
+        if ctx.is_replay || result.round.is_some() || !is_conclusive {
             return None;
         }
         self.follow_slowly(region, say == Say::Fail, run);

@@ -117,8 +117,13 @@ impl Engine {
     /// only with a change, and regions go on voting. Changes nothing.
     pub fn look(&self, check: &CheckId, now: Timestamp) -> Option<Verdict> {
         let ix = self.by_check.get(check)?;
-        let ctx =
-            Context { fleet: &self.fleet, roster: &self.roster, baselines: &self.baselines, now };
+        let ctx = Context {
+            fleet: &self.fleet,
+            roster: &self.roster,
+            baselines: &self.baselines,
+            is_replay: false,
+            now,
+        };
         self.cases.get(ix.0 as usize)?.as_ref()?.look(&ctx)
     }
 
@@ -216,6 +221,7 @@ impl Engine {
                 fleet: &self.fleet,
                 roster: &self.roster,
                 baselines: &self.baselines,
+                is_replay: true,
                 now,
             };
             let Some(ix) = self.by_check.get(&result.check) else {
@@ -315,8 +321,13 @@ impl Engine {
         let Some(ix) = self.by_check.get(check).copied() else {
             return;
         };
-        let ctx =
-            Context { fleet: &self.fleet, roster: &self.roster, baselines: &self.baselines, now };
+        let ctx = Context {
+            fleet: &self.fleet,
+            roster: &self.roster,
+            baselines: &self.baselines,
+            is_replay: false,
+            now,
+        };
         if let Some(case) = self.cases[ix.0 as usize].as_mut()
             && let Some(Trial { region, failed }) = take(case, &ctx)
         {
@@ -326,8 +337,13 @@ impl Engine {
     }
 
     fn judge(&mut self, ix: CheckIx, now: Timestamp, effects: &mut Vec<Effect>) {
-        let ctx =
-            Context { fleet: &self.fleet, roster: &self.roster, baselines: &self.baselines, now };
+        let ctx = Context {
+            fleet: &self.fleet,
+            roster: &self.roster,
+            baselines: &self.baselines,
+            is_replay: false,
+            now,
+        };
         let Some(case) = self.cases[ix.0 as usize].as_mut() else {
             return;
         };

@@ -123,9 +123,6 @@ fn consequence(verdict: &Verdict) -> &'static str {
             "enough regions fail, but that could still be chance under the budget of false alerts, \
              so nobody is paged yet"
         }
-        State::Down if !is_quorum => {
-            "it was down, and stays so until success has lasted; who was paged hears of the end"
-        }
         State::Down if verdict.flags.contains(&Flag::Flapping) => {
             "it flaps, so changes are told in a digest"
         }

@@ -137,6 +137,8 @@ pub(crate) fn withdraw(
             scope: Scope::default(),
             rounds: Vec::new(),
             entries: Vec::new(),
+            evidence_milli_nats: 0,
+            need_milli_nats: 0,
         },
     };
     // Should the check come back, it begins anew.
