@@ -111,7 +111,7 @@ impl Reader<'_> {
             background,
             run,
         };
-        let faults: Vec<Fault> = self.faults(raw.faults.unwrap_or_default(), &mut known);
+        let faults: Vec<Fault> = self.faults(&raw.faults.unwrap_or_default(), &mut known);
         let expect = self.expectations(raw.expect.unwrap_or_default(), &known);
         let scenario = Scenario {
             name,

@@ -20,6 +20,8 @@ use addresses::Addresses;
 const ROUND_TRIP: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 /// The bounds of a round trip to an anchor: anchors have a site near everybody.
 const ANCHOR: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(60));
+/// The end of what does not end.
+pub(crate) const FOR_EVER: Timestamp = Timestamp::from_micros(i64::MAX);
 /// How long certificates are valid when nothing is wrong with them.
 const CERT_LASTS: Duration = Duration::from_secs(60 * 86_400);
 /// The time after which an unanswered first packet is sent again. Source: RFC 6298, section 2.1.
@@ -105,18 +107,17 @@ impl World {
         })
     }
 
-    /// Until when the agent cannot reach the coordinator: nothing if it can, for ever if `None`
-    /// is inside.
+    /// Until when the agent cannot reach the coordinator, perhaps [`FOR_EVER`]; nothing if it can.
     pub(crate) fn link_cut(
         &self,
         region: &RegionId,
         agent: &str,
         now: Timestamp,
-    ) -> Option<Option<Timestamp>> {
+    ) -> Option<Timestamp> {
         self.suffered(region, agent, now)
             .filter(|(_, fault)| matches!(fault.what, What::CutLink | What::Isolate { cut: true }))
-            .map(|(_, fault)| fault.until.map(|until| self.zero + until))
-            .max_by_key(|until| until.unwrap_or(Timestamp::from_micros(i64::MAX)))
+            .map(|(_, fault)| fault.until.map_or(FOR_EVER, |until| self.zero + until))
+            .max()
     }
 
     /// How long an anchor takes to answer; nothing if it does not.
@@ -259,20 +260,7 @@ impl World {
                 if target.kind == TargetKind::Dns || !(edges.is_empty() || on_edge(edges)) {
                     return None;
                 }
-                let reason = match reason {
-                    TlsReason::Expired => {
-                        evidence.cert_not_after = Some(ask.now.before(Duration::from_secs(60)));
-                        Reason::CertExpired
-                    }
-                    TlsReason::Untrusted => Reason::CertUntrusted,
-                    TlsReason::Name => Reason::CertHostMismatch,
-                    TlsReason::ExpiresIn(by) => {
-                        // A day, not an instant: the same certificate is seen from everywhere.
-                        evidence.cert_not_after = Some(self.zero + *by);
-                        return None;
-                    }
-                };
-                failed(Phase::Tls, reason, trip * 2, evidence.clone())
+                return self.certificate(ask, *reason, (trip, evidence));
             }
             Trouble::Content => failed(Phase::Assert, Reason::Body, trip, seen),
             Trouble::Family(family) => match target.families.iter().position(|f| f != family) {
@@ -292,6 +280,29 @@ impl World {
             }
             Trouble::Slow { .. } | Trouble::ProxyOk => return None,
         })
+    }
+
+    /// What a certificate does to a probe; nothing if it is only noted.
+    fn certificate(
+        &self,
+        ask: &Ask<'_>,
+        reason: TlsReason,
+        (trip, evidence): (Duration, &mut Evidence),
+    ) -> Option<Seen> {
+        let reason = match reason {
+            TlsReason::Expired => {
+                evidence.cert_not_after = Some(ask.now.before(Duration::from_secs(60)));
+                Reason::CertExpired
+            }
+            TlsReason::Untrusted => Reason::CertUntrusted,
+            TlsReason::Name => Reason::CertHostMismatch,
+            TlsReason::ExpiresIn(by) => {
+                // A day, not an instant: the same certificate is seen from everywhere.
+                evidence.cert_not_after = Some(self.zero + by);
+                return None;
+            }
+        };
+        Some(failed(Phase::Tls, reason, trip * 2, evidence.clone()))
     }
 
     /// How much longer the packets of a probe take when so many are lost.

@@ -141,7 +141,11 @@ impl Player {
         let Some(engine) = self.coordinator.engine.as_mut() else {
             return;
         };
-        if !matches!(event, Event::Tick) {
+        if let Event::Result(result) = &event {
+            // Everything about a probe follows from these, and there are many.
+            let outcome = result.observation.outcome;
+            self.trace.happened(now, &(&result.id, result.started, result.health, outcome));
+        } else if !matches!(event, Event::Tick) {
             self.trace.happened(now, &event);
         }
         let mut effects = Vec::new();

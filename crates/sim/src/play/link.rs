@@ -12,6 +12,7 @@ use wire::connect_request::Message;
 use super::member::Stream;
 use super::staff::Duty;
 use super::{Job, Player};
+use crate::world::FOR_EVER;
 
 /// The most results in a batch, and their bytes.
 const BATCH: (usize, usize) = (500, 256 << 10);
@@ -52,10 +53,10 @@ impl Player {
     fn arrival(&mut self, agent: usize, up: bool) -> Option<Timestamp> {
         let member = &self.members[agent];
         let cut = self.world.link_cut(&member.region, member.id.as_str(), self.now);
-        let from = match cut {
-            None => self.now,
-            Some(until) => until?,
-        };
+        let from = cut.unwrap_or(self.now);
+        if from == FOR_EVER {
+            return None;
+        }
         let member = &mut self.members[agent];
         let last = if up { &mut member.last_up } else { &mut member.last_down };
         *last = (from + member.one_way).max(*last);

@@ -107,13 +107,9 @@ impl Player {
         };
         let (mut failed, mut takes) = (0, Duration::ZERO);
         for anchor in (0..anchors.min(32)).filter(|anchor| wanted & (1 << anchor) != 0) {
-            match self.world.anchor(&ask, anchor).filter(|answer| *answer < limit) {
-                Some(answer) => takes = takes.max(answer),
-                None => {
-                    failed |= 1 << anchor;
-                    takes = limit;
-                }
-            }
+            let answer = self.world.anchor(&ask, anchor).filter(|answer| *answer < limit);
+            failed |= u32::from(answer.is_none()) << anchor;
+            takes = takes.max(answer.unwrap_or(limit));
         }
         (failed, takes)
     }

@@ -78,6 +78,9 @@ impl Reader<'_> {
                 self.error_with(&path, misfit.message, misfit.hint);
             }
         }
+        if !self.problems.is_empty() {
+            return;
+        }
         for (index, fault) in scenario.faults.iter().enumerate() {
             let Fault { what: What::Reconfigure { check, set, .. }, .. } = fault else {
                 continue;

@@ -166,12 +166,11 @@ impl Reader<'_> {
     ) -> Vec<T> {
         let mut values = Vec::new();
         for word in words.unwrap_or_default().0 {
-            match known.iter().find(|value| name(**value) == word) {
-                Some(value) => values.push(*value),
-                None => {
-                    let names: Vec<&str> = known.iter().map(|value| name(*value)).collect();
-                    self.strange(path, &format!("`{}`", path[3]), &word, names);
-                }
+            if let Some(value) = known.iter().find(|value| name(**value) == word) {
+                values.push(*value);
+            } else {
+                let names: Vec<&str> = known.iter().map(|value| name(*value)).collect();
+                self.strange(path, &format!("`{}`", path[3]), &word, names);
             }
         }
         values

@@ -52,7 +52,7 @@ struct Draft<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) fn faults(&mut self, raw: Vec<RawFault>, known: &mut Known<'_>) -> Vec<Fault> {
+    pub(super) fn faults(&mut self, raw: &[RawFault], known: &mut Known<'_>) -> Vec<Fault> {
         // Who joins may be named by faults before.
         let mut joins = Vec::new();
         for (index, raw) in
@@ -257,14 +257,14 @@ impl Reader<'_> {
                     "expired" => TlsReason::Expired,
                     "untrusted" => TlsReason::Untrusted,
                     "name" => TlsReason::Name,
-                    "expires_in" => match raw.by.as_deref() {
-                        Some(by) => TlsReason::ExpiresIn(self.span(draft, by)?),
-                        None => {
+                    "expires_in" => {
+                        let Some(by) = raw.by.as_deref() else {
                             let here = ["faults", &draft.index];
                             self.error(&here, "`expires_in` needs `by`: in how long, such as 6d");
                             return None;
-                        }
-                    },
+                        };
+                        TlsReason::ExpiresIn(self.span(draft, by)?)
+                    }
                     word => {
                         self.strange(&["faults", &draft.index, "reason"], "reason", word, reasons);
                         return None;

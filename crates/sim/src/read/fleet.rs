@@ -61,7 +61,7 @@ impl Reader<'_> {
                     places.insert(id, Place { labels: labels(&region), agents });
                 }
                 Err(error) => {
-                    self.problems.push(self.document.key_problem(&path, error.to_string()))
+                    self.problems.push(self.document.key_problem(&path, error.to_string()));
                 }
             }
         }

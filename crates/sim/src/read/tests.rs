@@ -50,9 +50,9 @@ fn every_problem_is_told_at_its_place() {
     let told = problems(&bad);
     let starts = |start: &str| told.iter().any(|problem| problem.starts_with(start));
     assert!(starts("f.yaml:3:6: "), "{told:#?}");
-    assert!(starts("f.yaml:12:31: there is no kind of fault `blackhole`"), "{told:#?}");
+    assert!(starts("f.yaml:12:32: there is no kind of fault `blackhole`"), "{told:#?}");
     assert!(told.iter().any(|problem| problem.contains("did you mean `black_hole`?")));
-    assert!(starts("f.yaml:14:34: there is no agent `f9`"), "{told:#?}");
+    assert!(starts("f.yaml:14:37: there is no agent `f9`"), "{told:#?}");
     assert!(told.iter().any(|problem| problem.contains("`crash` takes no `code`")), "{told:#?}");
     assert!(told.iter().any(|problem| problem.contains("there is no region `q`")), "{told:#?}");
 }
@@ -61,9 +61,9 @@ fn every_problem_is_told_at_its_place() {
 fn checks_obey_the_rules_of_the_configuration() {
     let told = problems(&GOOD.replace("quorum: 2 of 5", "quorum: 9"));
     assert_eq!(told.len(), 1, "{told:#?}");
-    assert!(told[0].starts_with("f.yaml:6:38: "), "{told:#?}");
+    assert!(told[0].starts_with("f.yaml:6:43: "), "{told:#?}");
     let told = problems(&GOOD.replace("1 per year", "often"));
-    assert!(told[0].starts_with("f.yaml:5:65: "), "{told:#?}");
+    assert!(told[0].starts_with("f.yaml:5:68: "), "{told:#?}");
     let told = problems(&GOOD.replace("timeout: 5s } }", "timeout: 5h } }"));
     assert!(told[0].starts_with("f.yaml:15:"), "{told:#?}");
     let told = problems(&GOOD.replace("count: 3,", "cuont: 3,"));
