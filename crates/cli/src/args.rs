@@ -248,12 +248,6 @@ pub(crate) enum Config {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Print what each check can promise: time to detect, false alerts, weakest dependency
-    Plan {
-        /// The file to read; `-` is standard input
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
 }
 
 /// How to let agents join.

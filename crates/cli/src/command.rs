@@ -8,7 +8,6 @@ pub(crate) mod demo;
 mod explain;
 mod get;
 mod plan;
-mod plan;
 mod simulate;
 mod watch;
 

@@ -47,7 +47,6 @@ pub(super) fn run(
             Ok(Exit::Ok)
         }
         Config::Plan { file } => super::plan::run(file, global, console),
-        Config::Plan { file } => super::plan::run(file, global, console),
     }
 }
 
@@ -85,7 +84,7 @@ pub(super) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-pub(super) pub(super) fn report(
+pub(super) fn report(
     problems: &[Problem],
     summary: &[String],
     global: &Global,
