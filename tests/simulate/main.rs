@@ -1,5 +1,6 @@
 //! Every scenario of the repository, played with the real core.
-#![expect(clippy::expect_used, reason = "a test says what it expects")]
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
 use std::path::{Path, PathBuf};
 
@@ -42,28 +43,37 @@ fn play(scenario: &Scenario, seed: u64) -> Played {
     quorate_sim::play(scenario, seed).expect("a fleet")
 }
 
+/// What does not hold in one file, or holds although it is awaited.
+fn problems(file: &Path) -> Vec<String> {
+    let scenario = scenario(file);
+    let rulings = quorate_sim::judge(&scenario, &play(&scenario, 1));
+    let broken: Vec<String> = rulings
+        .into_iter()
+        .filter_map(|ruling| {
+            let instead = ruling.instead?;
+            Some(format!("{}: {}: {instead}", ruling.place, ruling.expected))
+        })
+        .collect();
+    match AWAITED.iter().find(|(name, _)| *name == scenario.name) {
+        Some((name, what)) if broken.is_empty() => {
+            vec![format!("{name} holds now: it no longer waits for {what}")]
+        }
+        Some(_) => Vec::new(),
+        None => broken,
+    }
+}
+
 #[test]
 fn every_expectation_holds() {
-    let mut problems = Vec::new();
-    for file in files() {
-        let scenario = scenario(&file);
-        let rulings = quorate_sim::judge(&scenario, &play(&scenario, 1));
-        let broken: Vec<String> = rulings
-            .into_iter()
-            .filter_map(|ruling| {
-                let instead = ruling.instead?;
-                Some(format!("{}: {}: {instead}", ruling.place, ruling.expected))
-            })
+    let files = files();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let problems: Vec<String> = std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..threads)
+            .map(|first| files.iter().skip(first).step_by(threads))
+            .map(|part| scope.spawn(|| part.flat_map(|file| problems(file)).collect::<Vec<_>>()))
             .collect();
-        let awaited = AWAITED.iter().find(|(name, _)| *name == scenario.name);
-        match awaited {
-            Some((name, what)) if broken.is_empty() => {
-                problems.push(format!("{name} holds now: it no longer waits for {what}"));
-            }
-            Some(_) => {}
-            None => problems.extend(broken),
-        }
-    }
+        parts.into_iter().flat_map(|part| part.join().expect("no panic")).collect()
+    });
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
