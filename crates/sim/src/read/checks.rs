@@ -68,7 +68,7 @@ impl Reader<'_> {
 
     /// Has the configuration's own rules look at the checks, and at each change of one.
     pub(super) fn settings(&mut self, scenario: &Scenario) {
-        if scenario.regions.is_empty() || !self.problems.is_empty() {
+        if scenario.regions.is_empty() {
             return;
         }
         for (id, check) in &scenario.checks {
