@@ -1,0 +1,117 @@
+//! Pursuing: what a suspicion asks of the fleet, and when it is over.
+
+use std::time::Duration;
+
+use quorate_model::{RoundId, State, Timestamp};
+
+use super::{Case, Context, Rounds};
+use crate::count::Count;
+use crate::episode::Episode;
+use crate::liveness::AgentIx;
+use crate::quorum::{Ground, Ruling};
+use crate::{Confirmation, Effect};
+
+impl Case {
+    /// Asks the round that is due and closes the episode that is over. Returns whether it closed.
+    pub(super) fn pursue(
+        &mut self,
+        ctx: &Context<'_>,
+        count: &Count,
+        rounds: &mut Rounds,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(mut episode) = self.episode.take() else {
+            return false;
+        };
+        let is_decided = self.memory.latched == State::Down
+            || count.ruling == Ruling::Down
+            || count.ground == Ground::TooFewLive;
+        if is_decided {
+            episode.ask_at = None;
+        } else if count.ruling == Ruling::Ask
+            && (!episode.is_waiting(ctx.roster, ctx.now)
+                || ctx.now >= episode.settles(self.lateness(ctx)))
+        {
+            episode.ask_again(ctx.policy().round_gap.max(self.check.timeout), ctx.now);
+        }
+        if let Some(region) = episode.opened_by.take() {
+            let moment = self.lateness(ctx);
+            if !rounds.hosts.admit(region, &self.check.target, moment, ctx.now) {
+                return true;
+            }
+        }
+        if episode.ask_at.is_some_and(|at| at <= ctx.now) {
+            self.ask(ctx, &mut episode, (count, rounds), effects);
+        }
+        self.rounds.clone_from(&episode.rounds);
+        let is_over = episode.ask_at.is_none() && !episode.is_waiting(ctx.roster, ctx.now);
+        if !is_over && count.ground != Ground::TooFewLive {
+            self.episode = Some(episode);
+            return false;
+        }
+        true
+    }
+
+    /// The lateness that raises suspicion.
+    pub(super) fn lateness(&self, ctx: &Context<'_>) -> Duration {
+        ctx.policy().suspect_after(self.check.timeout)
+    }
+
+    /// Asks every agent that can be asked, in a narrow round those of failing regions; waits only
+    /// for those whose failure would count.
+    pub(super) fn ask(
+        &mut self,
+        ctx: &Context<'_>,
+        episode: &mut Episode,
+        (count, rounds): (&Count, &mut Rounds),
+        effects: &mut Vec<Effect>,
+    ) {
+        let asked: Vec<AgentIx> = self
+            .groups
+            .iter()
+            .zip(&count.readings)
+            .filter(|(_, reading)| !episode.is_narrow || count.is_failing(reading))
+            .map(|(group, _)| group)
+            .flat_map(|group| &ctx.roster.region(group.region).agents)
+            .copied()
+            .filter(|agent| ctx.roster.agent(*agent).connected)
+            .collect();
+        if asked.is_empty() {
+            episode.ask_at = None;
+            return;
+        }
+        if let Err(later) = self.purse.pay(ctx.policy(), ctx.now) {
+            episode.ask_at = Some(later);
+            return;
+        }
+        if let Err(later) = rounds.hosts.pay(&self.check.target, asked.len(), ctx.now) {
+            self.purse.give_back();
+            episode.ask_at = Some(later);
+            return;
+        }
+        let round = RoundId(rounds.next);
+        rounds.next += 1;
+        let start_within = self.lateness(ctx);
+        let deadline = ctx.now + start_within + self.check.timeout + ctx.policy().heartbeat;
+        let witnesses = asked.iter().copied().filter(|agent| ctx.roster.agent(*agent).is_witness());
+        episode.asked(round, witnesses, (ctx.now, deadline));
+        effects.push(Effect::Confirm(Confirmation {
+            check: self.check.id.clone(),
+            revision: self.check.revision,
+            round,
+            agents: asked.iter().map(|agent| ctx.roster.agent(*agent).id.clone()).collect(),
+            start_within,
+        }));
+    }
+
+    /// When the proof can be complete, or the failing regions are to be asked again.
+    pub(super) fn proof_due(&self, ctx: &Context<'_>, count: &Count) -> Option<Timestamp> {
+        if count.ruling != Ruling::Ask || self.memory.latched == State::Down {
+            return None;
+        }
+        let settled = self.episode.as_ref().map(|episode| episode.settles(self.lateness(ctx)));
+        let settled = settled.filter(|at| *at > ctx.now);
+        let complete = count.proof.as_ref().and_then(|proof| proof.complete_in);
+        [settled, complete.map(|wait| ctx.now + wait)].into_iter().flatten().min()
+    }
+}
