@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_model::AgentSettings;
+use quorate_model::{AgentSettings, AnchorSet};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -34,6 +34,8 @@ pub(crate) struct SelfTestOutcome {
     pub(crate) count: u64,
     /// Whether the last one says that the agent is cut off.
     pub(crate) island: bool,
+    /// The anchors that it could not reach; nothing while none has tested the present ones.
+    pub(crate) failing: Option<AnchorSet>,
 }
 
 impl SelfTest {
@@ -49,14 +51,20 @@ impl SelfTest {
     /// Dropping it ends the running test without an outcome.
     pub(crate) async fn run(&self) {
         let mut settings = self.settings.clone();
+        let mut tested: Vec<String> = Vec::new();
         loop {
             let now = settings.borrow_and_update().clone();
+            if now.anchors != tested {
+                // The places of the old ones mean nothing any more.
+                self.outcome.send_modify(|outcome| outcome.failing = None);
+                tested.clone_from(&now.anchors);
+            }
             if !now.anchors.is_empty() {
-                let island = self.test(&now).await;
-                self.publish(island);
+                let (island, failing) = self.test(&now).await;
+                self.publish(island, Some(failing));
                 tokio::time::sleep(GAP).await;
             } else if self.outcome.borrow().island {
-                self.publish(false);
+                self.publish(false, None);
             }
             tokio::select! {
                 () = tokio::time::sleep(now.anchor_interval.saturating_sub(GAP)) => {}
@@ -68,11 +76,12 @@ impl SelfTest {
         }
     }
 
-    fn publish(&self, island: bool) {
+    fn publish(&self, island: bool, failing: Option<AnchorSet>) {
         let was = self.outcome.borrow().island;
         self.outcome.send_modify(|outcome| {
             outcome.count += 1;
             outcome.island = island;
+            outcome.failing = failing;
         });
         if island && !was {
             tracing::warn!(
@@ -83,30 +92,33 @@ impl SelfTest {
         }
     }
 
-    /// Whether more than half of the anchors fail twice.
-    async fn test(&self, settings: &AgentSettings) -> bool {
+    /// Whether more than half of the anchors fail twice, and those that failed each attempt.
+    async fn test(&self, settings: &AgentSettings) -> (bool, AnchorSet) {
         let count = settings.anchors.len();
-        let limit = anchors::attempt_limit(settings.anchor_timeout);
-        let failed = self.failing(settings.anchors.clone(), limit).await;
-        if !anchors::is_cut_off(failed.len(), count) {
-            return false;
+        let all = (0..count).collect();
+        let mut failed = self.failing(settings, all).await;
+        if anchors::is_cut_off(failed.len(), count) {
+            failed = self.failing(settings, failed).await;
         }
-        anchors::is_cut_off(self.failing(failed, limit).await.len(), count)
+        (anchors::is_cut_off(failed.len(), count), failed)
     }
 
-    /// Those of `anchors` that cannot be reached, tried all at once.
-    async fn failing(&self, anchors: Vec<String>, limit: Duration) -> Vec<String> {
+    /// Those of `wanted` that cannot be reached, tried all at once.
+    async fn failing(&self, settings: &AgentSettings, wanted: AnchorSet) -> AnchorSet {
+        let limit = anchors::attempt_limit(settings.anchor_timeout);
         let mut attempts = JoinSet::new();
-        for anchor in anchors {
+        for (place, anchor) in settings.anchors.iter().enumerate() {
+            if !wanted.contains(place) {
+                continue;
+            }
             let reached = (self.reach)(anchor.clone(), limit);
             attempts.spawn(async move {
                 let reached = tokio::time::timeout(limit, reached).await.unwrap_or(false);
-                (anchor, reached)
+                (place, reached)
             });
         }
         let attempts = attempts.join_all().await;
-        let failed = attempts.into_iter().filter(|(_, reached)| !reached);
-        failed.map(|(anchor, _)| anchor).collect()
+        attempts.into_iter().filter(|(_, reached)| !reached).map(|(place, _)| place).collect()
     }
 
     /// Asks for a self-test now; while one is running, for another after it. Any number of requests
@@ -182,7 +194,8 @@ mod tests {
         }
     }
 
-    async fn decide(anchors: usize, down: usize) -> (bool, usize) {
+    /// The word of a self-test, the anchors that failed it, and how many attempts it took.
+    async fn decide(anchors: usize, down: usize) -> (bool, Option<AnchorSet>, usize) {
         let (_keep, receiver) = watch::channel(settings(anchors));
         let tried = Arc::default();
         let test = SelfTest::new(world(&Arc::new(AtomicUsize::new(down)), &tried), receiver);
@@ -190,21 +203,44 @@ mod tests {
             () = test.run() => unreachable!(),
             island = test.decide() => island,
         };
-        (island, tried.load(Ordering::SeqCst))
+        let failing = test.subscribe().borrow().failing;
+        (island, failing, tried.load(Ordering::SeqCst))
     }
 
     #[tokio::test(start_paused = true)]
     async fn three_of_five_make_an_island() {
-        assert_eq!(decide(5, 0).await, (false, 5));
-        assert_eq!(decide(5, 2).await, (false, 5));
-        assert_eq!(decide(5, 3).await, (true, 8));
+        let first = |count| Some((0..count).collect());
+        assert_eq!(decide(5, 0).await, (false, first(0), 5));
+        assert_eq!(decide(5, 2).await, (false, first(2), 5));
+        assert_eq!(decide(5, 3).await, (true, first(3), 8));
         assert!(decide(1, 1).await.0);
         assert!(!decide(2, 1).await.0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_anchors_all_is_well() {
-        assert_eq!(decide(0, 0).await, (false, 0));
+        assert_eq!(decide(0, 0).await, (false, None, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_anchors_take_the_word_about_the_old_ones_away() {
+        let (sender, receiver) = watch::channel(settings(3));
+        let test = SelfTest::new(world(&Arc::new(AtomicUsize::new(1)), &Arc::default()), receiver);
+        let changes = async {
+            test.decide().await;
+            assert_eq!(test.subscribe().borrow().failing, Some([0].into_iter().collect()));
+            let mut others = settings(3);
+            others.anchors.reverse();
+            sender.send(others).unwrap();
+            let mut outcome = test.subscribe();
+            assert!(outcome.wait_for(|outcome| outcome.failing.is_none()).await.is_ok());
+            let next = outcome.wait_for(|outcome| outcome.failing.is_some()).await.unwrap().failing;
+            assert_eq!(next, Some([2].into_iter().collect()));
+        };
+        tokio::select! {
+            () = test.run() => unreachable!(),
+            () = changes => {}
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -409,7 +409,10 @@ async fn an_agent_without_its_anchors_says_so() {
     let (mut beat, mut failure) = (false, false);
     peer.until(|message| {
         match message {
-            Message::Heartbeat(heartbeat) => beat |= heartbeat.health == island,
+            Message::Heartbeat(heartbeat) if heartbeat.health == island => {
+                assert_eq!(heartbeat.failing_anchors, Some(0b111));
+                beat = true;
+            }
             Message::ResultBatch(batch) => {
                 failure |= batch.results.iter().any(|result| result.health == island);
             }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use quorate_model::{FleetPolicy, HumanDuration};
+use quorate_model::{AnchorSet, FleetPolicy, HumanDuration};
 
 use crate::gather::Gather;
 use crate::raw::{RawListener, RawPolicy, RawServer};
@@ -16,8 +16,6 @@ const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 const RETENTION_MIN: Duration = Duration::from_secs(3_600);
 /// The shortest timer: below it an agent would do little else.
 const TIMER_MIN: Duration = Duration::from_millis(100);
-/// The most anchors that one self-test contacts.
-const ANCHORS_MAX: usize = 20;
 /// Five hosts in five networks that answer everywhere.
 const ANCHORS: [&str; 5] = [
     "1.1.1.1:443",
@@ -120,7 +118,7 @@ pub(crate) fn anchors(gather: &mut Gather<'_>, raw: Option<Vec<String>>) -> Vec<
     let Some(anchors) = raw else {
         return ANCHORS.map(str::to_owned).to_vec();
     };
-    for (index, anchor) in anchors.iter().enumerate().take(ANCHORS_MAX) {
+    for (index, anchor) in anchors.iter().enumerate().take(AnchorSet::MAX) {
         let place = index.to_string();
         let path = ["anchors", place.as_str()];
         match host_port(anchor) {
@@ -132,8 +130,8 @@ pub(crate) fn anchors(gather: &mut Gather<'_>, raw: Option<Vec<String>>) -> Vec<
             Err(message) => gather.error(&path, message),
         }
     }
-    if anchors.len() > ANCHORS_MAX {
-        let message = format!("there are at most {ANCHORS_MAX} anchors");
+    if anchors.len() > AnchorSet::MAX {
+        let message = format!("there are at most {} anchors", AnchorSet::MAX);
         gather.error(&["anchors"], message);
     }
     if anchors.len() == 1 {

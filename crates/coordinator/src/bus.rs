@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate_model::{
-    AgentId, AgentSettings, BootId, CheckId, Health, KindName, ProbeResult, ProbeSpec, RegionId,
+    AgentId, AgentSettings, BootId, CheckId, Heartbeat, KindName, ProbeResult, ProbeSpec, RegionId,
     Revision, RoundId, Suspicion,
 };
 use tokio::sync::mpsc;
@@ -95,8 +95,8 @@ pub struct Connected {
 pub struct Alive {
     /// Who.
     pub agent: AgentId,
-    /// What it thinks of itself.
-    pub health: Health,
+    /// What it says of itself.
+    pub heartbeat: Heartbeat,
     /// Results that wait at the agent.
     pub spooled: u64,
     /// Results that the agent dropped.

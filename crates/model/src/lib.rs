@@ -9,6 +9,7 @@ mod ballot;
 mod check;
 mod duration;
 mod fleet;
+mod heartbeat;
 mod id;
 mod incident;
 mod outcome;
@@ -24,6 +25,7 @@ pub use ballot::{Ballot, BallotEntry, Cause, Counted, Flag, Scope, State, Verdic
 pub use check::{AlertPolicy, Check, FleetPolicy, PartialPolicy, Quorum, Revision};
 pub use duration::HumanDuration;
 pub use fleet::{AgentSettings, Fleet, ProbeSpec};
+pub use heartbeat::{AnchorSet, Heartbeat};
 pub use id::{
     AgentId, BootId, CheckId, ID_HELP, IdError, IncidentId, KindName, ReceiverId, RegionId, RoundId,
 };

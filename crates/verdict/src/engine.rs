@@ -72,9 +72,9 @@ impl Engine {
                     self.roster.agent_mut(ix).connected = false;
                 }
             }
-            Event::Alive { agent, health } => {
+            Event::Alive { agent, heartbeat } => {
                 if let Some(ix) = self.roster.find(&agent) {
-                    self.hear(ix, Some(health), now, effects);
+                    self.hear(ix, Some(heartbeat.health), now, effects);
                 }
             }
             Event::Result(result) => {

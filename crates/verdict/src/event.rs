@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_model::{
-    AgentId, CheckId, Fleet, Health, Incident, ProbeResult, RegionId, RoundId, Suspicion,
+    AgentId, CheckId, Fleet, Heartbeat, Incident, ProbeResult, RegionId, RoundId, Suspicion,
     Timestamp, Verdict,
 };
 
@@ -32,8 +32,8 @@ pub enum Event {
     Alive {
         /// Who.
         agent: AgentId,
-        /// What it thinks of itself.
-        health: Health,
+        /// What it says of itself.
+        heartbeat: Heartbeat,
     },
     /// A probe has ended.
     Result(Box<ProbeResult>),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use quorate_model::Timestamp;
+use quorate_model::{AnchorSet, Timestamp};
 use quorate_proto::agent::v1 as wire;
 use quorate_proto::convert::agent as convert;
 use tokio::sync::{mpsc, watch};
@@ -263,6 +263,7 @@ impl<'a> Session<'a> {
         }
         beat.unanswered.push_back((beat.sequence, now));
         let (spooled, dropped) = uplink.outbox.counts();
+        let failing = uplink.selftest.subscribe().borrow().failing;
         let health = crate::probe::health(&uplink.selftest, &uplink.lag, uplink.clock.uptime());
         Message::Heartbeat(wire::Heartbeat {
             sequence: beat.sequence,
@@ -271,6 +272,7 @@ impl<'a> Session<'a> {
             health: convert::health_to_wire(health),
             round_trip: beat.round_trip.map(convert::duration_to_wire),
             send_time: Some(convert::timestamp_to_wire(now)),
+            failing_anchors: failing.map(AnchorSet::bits),
         })
     }
 

@@ -157,15 +157,15 @@ impl Owner {
     }
 
     fn alive(&mut self, alive: Alive, now: Timestamp) {
-        let (agent, health) = (alive.agent, alive.health);
+        let (agent, heartbeat) = (alive.agent, alive.heartbeat);
         self.show_agent(&agent, |view| {
-            view.health = Some(health);
+            view.health = Some(heartbeat.health);
             view.last_seen = Some(now);
             view.spooled = alive.spooled;
             view.dropped = alive.dropped;
             view.round_trip = alive.round_trip.or(view.round_trip);
         });
-        self.tell_engine(Event::Alive { agent, health }, now);
+        self.tell_engine(Event::Alive { agent, heartbeat }, now);
     }
 
     /// Shows which checks an agent refuses, and tells the operators of those that are new.

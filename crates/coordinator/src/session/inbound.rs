@@ -79,7 +79,7 @@ impl Session {
         }
         let alive = Alive {
             agent: self.peer.agent.clone(),
-            health: convert::health_from_wire(heartbeat.health).map_err(refusal::invalid)?,
+            heartbeat: convert::heartbeat(heartbeat).map_err(refusal::invalid)?,
             spooled: u64::try_from(heartbeat.spooled_result_count).unwrap_or(0),
             dropped: u64::try_from(heartbeat.dropped_result_count).unwrap_or(0),
             round_trip,

@@ -10,7 +10,9 @@ mod scalar;
 
 use std::time::Duration;
 
-use quorate_model::{AgentSettings, Health, Phase, ProbeSpec, Revision, Suspicion};
+use quorate_model::{
+    AgentSettings, AnchorSet, Health, Heartbeat, Phase, ProbeSpec, Revision, Suspicion,
+};
 
 use crate::agent::v1 as wire;
 
@@ -22,8 +24,6 @@ pub use scalar::{
     duration_from_wire, duration_to_wire, timestamp_from_wire, timestamp_to_wire, word_from_wire,
 };
 
-/// The most anchors that settings may name.
-const ANCHORS_MAX: usize = 16;
 /// The longest `host:port`, in bytes. Source: RFC 1035, section 2.3.4, plus the port.
 const ANCHOR_BYTES_MAX: usize = 262;
 
@@ -76,6 +76,19 @@ pub fn health_from_wire(health: i32) -> Result<Health, WireError> {
     }
 }
 
+/// What an agent's sign of life tells of it.
+pub fn heartbeat(heartbeat: &wire::Heartbeat) -> Result<Heartbeat, WireError> {
+    let health = health_from_wire(heartbeat.health)?;
+    let failing = heartbeat.failing_anchors.map(AnchorSet::from_bits);
+    if failing == Some(None) {
+        return Err(WireError::Invalid {
+            field: "failing_anchors",
+            problem: "has a bit above those of 16 anchors",
+        });
+    }
+    Ok(Heartbeat { health, failing_anchors: failing.flatten() })
+}
+
 /// The wire's form of timers and anchors.
 pub fn settings_to_wire(settings: &AgentSettings) -> wire::AgentSettings {
     wire::AgentSettings {
@@ -89,7 +102,7 @@ pub fn settings_to_wire(settings: &AgentSettings) -> wire::AgentSettings {
 /// Timers and anchors: each timer above zero, at most 16 anchors.
 pub fn settings_from_wire(settings: wire::AgentSettings) -> Result<AgentSettings, WireError> {
     let timer = |field, value| positive(field, duration_from_wire(field, value)?);
-    if settings.anchors.len() > ANCHORS_MAX {
+    if settings.anchors.len() > AnchorSet::MAX {
         return Err(WireError::Invalid { field: "anchors", problem: "has more than 16 entries" });
     }
     if settings.anchors.iter().any(|anchor| anchor.len() > ANCHOR_BYTES_MAX) {

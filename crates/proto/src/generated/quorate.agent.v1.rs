@@ -166,6 +166,10 @@ pub struct Heartbeat {
     /// The agent's wall clock, for the clock offset shown to operators only.
     #[prost(message, optional, tag = "6")]
     pub send_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The anchors that the last self-test could not reach, as bits: the lowest is the first of
+    /// AgentSettings.anchors. Absent before the first self-test, and without anchors.
+    #[prost(uint32, optional, tag = "7")]
+    pub failing_anchors: ::core::option::Option<u32>,
 }
 /// The answer to a heartbeat.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -220,12 +220,12 @@ impl Player {
         self.coordinator.staff.heard(agent, self.now);
         match message {
             Up::Hello => {}
-            Up::Beat { health, round_trip } => {
+            Up::Beat { heartbeat, round_trip } => {
                 let half = round_trip.map(|trip| (trip / 2).min(HALF_ROUND_TRIP_MAX));
                 self.coordinator.staff.measured(agent, half);
                 self.send_down(agent, session, Down::BeatAck { sent: self.beat_sent(agent) });
                 let id = self.members[agent].id.clone();
-                self.apply(Event::Alive { agent: id, health });
+                self.apply(Event::Alive { agent: id, heartbeat });
             }
             Up::Suspect(suspect) => {
                 let received = self.receipt(agent, Duration::ZERO);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use quorate_agent::logic::Waiting;
-use quorate_model::{CheckId, Health, Revision, RoundId, Timestamp};
+use quorate_model::{CheckId, Heartbeat, Revision, RoundId, Timestamp};
 use quorate_proto::agent::v1 as wire;
 use wire::connect_request::Message;
 
@@ -31,7 +31,7 @@ const DIAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Up {
     Hello,
-    Beat { health: Health, round_trip: Option<Duration> },
+    Beat { heartbeat: Heartbeat, round_trip: Option<Duration> },
     Suspect(wire::Suspect),
     Declined { round: RoundId, check: CheckId },
     Results { sent_at: Duration, results: Vec<wire::Result> },
@@ -242,8 +242,9 @@ impl Player {
     pub(super) fn heartbeat(&mut self, agent: usize, session: u64) {
         let member = &self.members[agent];
         let health = member.health(self.now);
+        let heartbeat = Heartbeat { health, failing_anchors: member.test.failing };
         let round_trip = member.stream.as_ref().and_then(|stream| stream.round_trip);
-        self.send_up(agent, session, Up::Beat { health, round_trip });
+        self.send_up(agent, session, Up::Beat { heartbeat, round_trip });
     }
 
     pub(super) fn decline(&mut self, agent: usize, session: u64, round: RoundId, check: &CheckId) {

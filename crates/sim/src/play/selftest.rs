@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use quorate_agent::logic::{GAP, attempt_limit, decide_limit, is_cut_off};
+use quorate_model::AnchorSet;
 
 use super::{Flight, Job, Player};
 use crate::world::Ask;
@@ -12,10 +13,10 @@ use crate::world::Ask;
 pub(super) enum Stage {
     /// It is time for one.
     Begin,
-    /// The first attempt ends; so many anchors failed.
-    First { failing: u32 },
+    /// The first attempt ends; these anchors failed.
+    First { failing: AnchorSet },
     /// The second attempt ends.
-    Second { failing: u32 },
+    Second { failing: AnchorSet },
     /// The gap after it is over.
     Rested,
 }
@@ -24,13 +25,13 @@ pub(super) enum Stage {
 #[derive(Debug, Default)]
 pub(super) struct SelfTest {
     pub(super) is_island: bool,
+    /// The anchors that the last test could not reach.
+    pub(super) failing: Option<AnchorSet>,
     /// A test runs, or the gap after it.
     busy: bool,
     wanted: bool,
     /// Number of the step that is waited for; others are void.
     step: u64,
-    /// Anchors that failed the first attempt, as bits.
-    failed: u32,
 }
 
 impl Player {
@@ -58,21 +59,19 @@ impl Player {
         }
         let settings = self.coordinator.settings();
         let (anchors, limit) = (settings.anchors.len(), attempt_limit(settings.anchor_timeout));
-        let count = |failing: u32| usize::try_from(failing).unwrap_or(usize::MAX);
         match stage {
             Stage::Begin => {
                 self.members[agent].test.busy = true;
-                let (failed, takes) = self.attempt(agent, u32::MAX, anchors, limit);
-                self.members[agent].test.failed = failed;
-                self.step(agent, takes, Stage::First { failing: failed.count_ones() });
+                let (failing, takes) = self.attempt(agent, (0..anchors).collect(), limit);
+                self.step(agent, takes, Stage::First { failing });
             }
-            Stage::First { failing } if is_cut_off(count(failing), anchors) => {
-                let failed = self.members[agent].test.failed;
-                let (failed, takes) = self.attempt(agent, failed, anchors, limit);
-                self.step(agent, takes, Stage::Second { failing: failed.count_ones() });
+            Stage::First { failing } if is_cut_off(failing.len(), anchors) => {
+                let (failing, takes) = self.attempt(agent, failing, limit);
+                self.step(agent, takes, Stage::Second { failing });
             }
-            Stage::First { .. } => self.tested(agent, false),
-            Stage::Second { failing } => self.tested(agent, is_cut_off(count(failing), anchors)),
+            Stage::First { failing } | Stage::Second { failing } => {
+                self.tested(agent, is_cut_off(failing.len(), anchors), failing);
+            }
             Stage::Rested => {
                 let test = &mut self.members[agent].test;
                 test.busy = false;
@@ -87,13 +86,7 @@ impl Player {
     }
 
     /// Tries those of the anchors that are wanted, all at once. Which fail, and how long it takes.
-    fn attempt(
-        &self,
-        agent: usize,
-        wanted: u32,
-        anchors: usize,
-        limit: Duration,
-    ) -> (u32, Duration) {
+    fn attempt(&self, agent: usize, wanted: AnchorSet, limit: Duration) -> (AnchorSet, Duration) {
         let member = &self.members[agent];
         let ask = Ask {
             region: &member.region,
@@ -105,18 +98,22 @@ impl Player {
             number: member.test.step,
             now: self.now,
         };
-        let (mut failed, mut takes) = (0, Duration::ZERO);
-        for anchor in (0..anchors.min(32)).filter(|anchor| wanted & (1 << anchor) != 0) {
+        let (mut failed, mut takes) = (AnchorSet::default(), Duration::ZERO);
+        for anchor in wanted.places() {
             let answer = self.world.anchor(&ask, anchor).filter(|answer| *answer < limit);
-            failed |= u32::from(answer.is_none()) << anchor;
+            if answer.is_none() {
+                failed.insert(anchor);
+            }
             takes = takes.max(answer.unwrap_or(limit));
         }
         (failed, takes)
     }
 
     /// A self-test has ended: failures that waited go out, and a change is told at once.
-    fn tested(&mut self, agent: usize, is_island: bool) {
-        let was = std::mem::replace(&mut self.members[agent].test.is_island, is_island);
+    fn tested(&mut self, agent: usize, is_island: bool, failing: AnchorSet) {
+        let test = &mut self.members[agent].test;
+        test.failing = Some(failing);
+        let was = std::mem::replace(&mut test.is_island, is_island);
         self.step(agent, GAP, Stage::Rested);
         for flight in std::mem::take(&mut self.members[agent].undecided).into_values() {
             self.finish(agent, &flight);

@@ -344,7 +344,7 @@ impl World {
                     if self.dice.roll(8) > 0 {
                         let health =
                             if self.dice.roll(60) == 0 { Health::Island } else { Health::Fine };
-                        self.apply(Event::Alive { agent: agent(name), health });
+                        self.apply(Event::Alive { agent: agent(name), heartbeat: health.into() });
                     }
                 }
             }

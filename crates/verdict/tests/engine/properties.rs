@@ -139,7 +139,8 @@ proptest! {
                 continue;
             }
             let agent = "c1".parse().expect("an id");
-            stage.apply(Event::Alive { agent, health: quorate_model::Health::Island });
+            let heartbeat = quorate_model::Health::Island.into();
+            stage.apply(Event::Alive { agent, heartbeat });
             let scope = stage.verdict().ballot.scope;
             prop_assert!(stage.verdict().state != State::Down || scope.failing == scope.live);
         }

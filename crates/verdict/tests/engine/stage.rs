@@ -315,8 +315,8 @@ impl Stage {
             self.apply(Event::Disconnected { agent: id.clone() });
         }
         if is_up {
-            let health = self.health(agent);
-            self.apply(Event::Alive { agent: id, health });
+            let heartbeat = self.health(agent).into();
+            self.apply(Event::Alive { agent: id, heartbeat });
         }
     }
 

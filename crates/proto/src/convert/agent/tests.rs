@@ -242,3 +242,19 @@ fn settings_come_back_and_are_bounded() {
     bad.heartbeat_interval = None;
     assert!(settings_from_wire(bad).is_err());
 }
+
+#[test]
+fn a_heartbeat_names_the_anchors_that_fail() {
+    let mut beat = wire::Heartbeat {
+        health: wire::Health::Fine.into(),
+        failing_anchors: Some(0b10_1000),
+        ..wire::Heartbeat::default()
+    };
+    let failing = Some([3, 5].into_iter().collect());
+    let heard = Heartbeat { health: Health::Fine, failing_anchors: failing };
+    assert_eq!(heartbeat(&beat), Ok(heard));
+    beat.failing_anchors = None;
+    assert_eq!(heartbeat(&beat), Ok(Health::Fine.into()));
+    beat.failing_anchors = Some(1 << 16);
+    assert!(heartbeat(&beat).is_err());
+}
