@@ -4,6 +4,7 @@
 //! what they show against what is on record, publish what a person would notice, and say when to
 //! look again. Nothing here looks at another check.
 
+mod onset;
 mod publish;
 mod pursue;
 mod weigh;
@@ -340,13 +341,6 @@ impl Case {
         let regions = u32::try_from(self.groups.len()).unwrap_or(1).max(1);
         self.episode = Some(Episode::open(began, self.check.interval / regions, ctx.now));
         self.rounds.clear();
-    }
-
-    fn note_success(&mut self, started: Timestamp) {
-        let is_before = self.memory.first_failure.is_none_or(|first| started < first);
-        if is_before && self.memory.last_success.is_none_or(|last| last < started) {
-            self.memory.last_success = Some(started);
-        }
     }
 
     /// How much longer a vote speaks because the target asked to be left alone. A success asks for

@@ -181,11 +181,6 @@ impl Count {
         })
     }
 
-    /// Start of the earliest run of trouble.
-    pub(crate) fn trouble_since(&self) -> Option<Timestamp> {
-        self.readings.iter().filter(|r| self.is_troubled(r)).map(|r| r.since).min()
-    }
-
     /// Whether every region that votes has shown enough successes in a row.
     pub(crate) fn is_steady(&self) -> bool {
         self.succeeding == self.fresh && self.succeeding_again == self.succeeding

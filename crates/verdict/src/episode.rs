@@ -31,6 +31,8 @@ use crate::liveness::{AgentIx, RegionIx, Roster};
 /// An open episode.
 #[derive(Debug, Clone)]
 pub(crate) struct Episode {
+    /// Start of the probe that opened it.
+    pub(crate) began: Timestamp,
     /// Probes that started before this do not speak.
     pub(crate) cut: Timestamp,
     pub(crate) rounds: Vec<RoundId>,
@@ -54,6 +56,7 @@ impl Episode {
     /// An episode whose first suspicious probe started at `began`, of which the first round is due.
     pub(crate) fn open(began: Timestamp, turn: Duration, now: Timestamp) -> Self {
         Self {
+            began,
             cut: began.before(turn),
             rounds: Vec::new(),
             pending: Vec::new(),

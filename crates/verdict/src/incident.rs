@@ -179,13 +179,14 @@ pub(crate) fn file(
     let now = verdict.ballot.taken;
     if let Act::Open(severity) = filing.act {
         memory.told.clear();
+        let first_failure = memory.first_failure.unwrap_or(now);
         *record = Some(Incident {
             id: IncidentId::derive(&check.id, now),
             check: check.id.clone(),
             severity,
             state: IncidentState::Open,
-            last_success: memory.last_success,
-            first_failure: memory.first_failure.unwrap_or(now),
+            last_success: memory.last_success.filter(|last| *last < first_failure),
+            first_failure,
             opened: now,
             resolved: None,
             reopened: 0,

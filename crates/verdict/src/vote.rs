@@ -157,6 +157,28 @@ impl AgentVote {
         self.recent.last().map(|seen| seen.say)
     }
 
+    /// Start of its last success before `at`, as far back as single probes are known.
+    pub(crate) fn last_success_before(&self, at: Timestamp) -> Option<Timestamp> {
+        let before = self.recent.iter().filter(|seen| seen.started < at && seen.say.is_success());
+        before.map(|seen| seen.started).max()
+    }
+
+    /// Start of the first probe of its present trouble that its agent trusts: of a run of slow
+    /// answers as far back as single probes are known. `None` if its last word is a plain success.
+    fn trouble_since(&self, agent: &Agent) -> Option<Timestamp> {
+        let last = self.say()?;
+        let is_same = |seen: &&Seen| match last {
+            Say::Ok => false,
+            Say::Slow => seen.say == Say::Slow,
+            Say::Limited | Say::Forbidden | Say::Fail => {
+                seen.started >= self.run.since && agent.trusts(seen.started)
+            }
+        };
+        let known = self.recent.iter().rev().take_while(is_same).last().map(|seen| seen.started)?;
+        let is_whole = !last.is_success() && agent.trusts(self.run.since);
+        Some(if is_whole { self.run.since } else { known })
+    }
+
     /// Takes in a probe. Returns whether it is now the agent's last word.
     fn insert(
         &mut self,
@@ -309,6 +331,16 @@ impl Group {
     /// The run of one agent.
     pub(crate) fn of(&self, agent: AgentIx) -> Option<&AgentVote> {
         self.votes.iter().find(|vote| vote.agent == agent)
+    }
+
+    /// Start of the first probe of the trouble that its counting votes tell of.
+    pub(crate) fn trouble_since(&self, roster: &Roster, sight: Sight) -> Option<Timestamp> {
+        let votes = self.votes.iter().filter_map(|vote| {
+            let agent = roster.member(vote.agent, self.region)?;
+            let counts = vote.counted(agent, sight) == Counted::Yes;
+            counts.then(|| vote.trouble_since(agent))?
+        });
+        votes.min()
     }
 
     /// What the region says.

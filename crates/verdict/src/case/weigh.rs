@@ -37,12 +37,7 @@ impl Case {
         count: &Count,
         effects: &mut Vec<Effect>,
     ) -> Option<Filing> {
-        if let Some(since) = count.trouble_since() {
-            let first = self.memory.first_failure.map_or(since, |first| first.min(since));
-            if !incident::is_open(self.incident.as_ref()) {
-                self.memory.first_failure = Some(first);
-            }
-        }
+        self.note_trouble(ctx, count);
         if self.memory.latched == State::Down {
             self.recover(ctx, count, effects)
         } else if count.ruling == Ruling::Down {
@@ -125,7 +120,7 @@ impl Case {
         if is_open {
             return incident::overdue(&mut self.memory, ctx.policy(), ctx.now);
         }
-        if want == State::Up && count.trouble_since().is_none() {
+        if want == State::Up && self.trouble_since(ctx, count).is_none() {
             self.memory.first_failure = None;
         }
         let is_due = want == State::Degraded || self.notice_due().is_some_and(|due| due <= ctx.now);

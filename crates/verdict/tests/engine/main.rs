@@ -6,6 +6,7 @@
 mod adversary;
 mod evidence;
 mod fleet;
+mod onset;
 mod outage;
 mod properties;
 mod restart;

@@ -194,6 +194,22 @@ proptest! {
         prop_assert_eq!(end(plain), end(mixed));
     }
 
+    /// The onset of an incident is an interval: a success, then a failure, then the message.
+    #[test]
+    fn an_onset_is_an_interval(faults in faults(&REGIONS)) {
+        let mut stage = Stage::with(shop(), &FIVE, faults);
+        stage.run(secs(900));
+        for incident in stage.transitions().filter_map(|(_, t)| t.incident.as_ref()) {
+            prop_assert!(incident.last_success.is_none_or(|last| last < incident.first_failure));
+            prop_assert!(incident.first_failure <= incident.opened, "{incident:?}");
+            let bad = stage.results.iter().any(|result| {
+                let outcome = result.observation.outcome;
+                result.started == incident.first_failure && outcome != OK
+            });
+            prop_assert!(bad, "it begins with a probe that was not fine: {incident:?}");
+        }
+    }
+
     /// The same events at the same times give the same effects.
     #[test]
     fn the_same_events_give_the_same_effects(faults in faults(&REGIONS)) {
