@@ -82,6 +82,8 @@ pub struct RegionView {
 pub enum RegionState {
     /// They do.
     Live,
+    /// It fails on many targets that the others reach.
+    Suspect,
     /// Its agents cannot reach their anchors.
     Island,
     /// Its agents are silent.

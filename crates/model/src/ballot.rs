@@ -112,6 +112,8 @@ words! {
         Absent = "absent",
         /// Its agents cannot reach their anchors: their failures do not count.
         Island = "island",
+        /// It fails on many targets that the others reach: its failures do not count.
+        Suspect = "suspect",
         /// Its agents doubt their own probes.
         Inconclusive = "inconclusive",
         /// It probed before the episode began.

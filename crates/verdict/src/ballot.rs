@@ -234,6 +234,7 @@ pub(crate) fn reason(counted: Counted) -> &'static str {
         Counted::Stale => "last probe too old",
         Counted::Absent => "silent",
         Counted::Island => "cut off",
+        Counted::Suspect => "at odds with the others",
         Counted::Inconclusive => "doubts its own probes",
         Counted::BeforeEpisode => "no answer since the suspicion",
     }

@@ -4,6 +4,7 @@
 //! what they show against what is on record, publish what a person would notice, and say when to
 //! look again. Nothing here looks at another check.
 
+mod dispute;
 mod onset;
 mod publish;
 mod pursue;
@@ -19,6 +20,7 @@ use quorate_model::{
 };
 
 use crate::baseline::{Baseline, Baselines};
+use crate::conflict::Conflicts;
 use crate::count::{Count, Peer, Scale};
 use crate::episode::{Episode, Purse};
 use crate::hosts::Hosts;
@@ -26,6 +28,7 @@ use crate::incident;
 use crate::limits::RETRY_AFTER_INTERVALS_MAX;
 use crate::liveness::{AgentIx, RegionIx, RegionState, Roster};
 use crate::memory::Memory;
+use crate::mixed::Mixed;
 use crate::quorum::Ruling;
 use crate::vote::{AgentVote, Group, Reading, Say, Sight};
 use crate::{Effect, Transition, recovery, slow};
@@ -47,12 +50,13 @@ impl Context<'_> {
     }
 }
 
-/// What confirmation rounds are made of, shared by all checks.
-#[derive(Debug)]
-pub(crate) struct Rounds {
-    /// The number of the next.
-    pub(crate) next: u64,
+/// What all cases share and change.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// The number of the next round.
+    pub(crate) next_round: u64,
     pub(crate) hosts: Hosts,
+    pub(crate) conflicts: Conflicts,
 }
 
 /// A probe that tells how reliable its region is.
@@ -74,6 +78,8 @@ pub(crate) struct Case {
     pub(crate) verdict: Option<Verdict>,
     incident: Option<Incident>,
     memory: Memory,
+    /// The answers while it is down.
+    answers: Mixed,
     /// A scope and cause that are not published yet, and since when they are so.
     settling: Option<(Scope, Cause, Timestamp)>,
     /// Until when a missing vote says nothing and nothing is resolved.
@@ -92,6 +98,7 @@ impl Case {
             verdict: None,
             incident: None,
             memory: Memory::default(),
+            answers: Mixed::default(),
             settling: None,
             grace: now + freshness(&check),
             is_paced: false,
@@ -144,6 +151,9 @@ impl Case {
         });
         self.grace = now + freshness(&self.check);
         self.is_paced = self.memory.latched == State::Down;
+        if self.is_paced {
+            self.answers.begin(verdict.since);
+        }
         for group in &mut self.groups {
             group.level = self.memory.level(&roster.region(group.region).id);
         }
@@ -237,6 +247,12 @@ impl Case {
         };
         let sight = Sight { now: ctx.now, cut: None };
         let before = group.read(ctx.roster, sight);
+        let is_trusted = ctx.roster.agent(agent).trusts(started);
+        let is_conclusive = say.is_success() || say == Say::Fail && is_trusted;
+        if is_conclusive && self.memory.latched == State::Down {
+            self.note_answer(started, (region, agent), say == Say::Fail);
+        }
+        let group = self.group(region)?;
         if !group.insert(agent, result, (started, say), fresh_until) {
             return None;
         }
@@ -247,16 +263,26 @@ impl Case {
             self.note_success(started);
         }
         let turned = !is_alarmed(&before) && (is_first || is_alarmed(&after));
-        let is_trusted = ctx.roster.agent(agent).trusts(started);
         if say.is_alarming() && turned && is_trusted {
             self.suspect(ctx, agent, started, is_asked);
         }
-        let is_conclusive = say.is_success() || say == Say::Fail && is_trusted;
         if ctx.is_replay || result.round.is_some() || !is_conclusive {
             return None;
         }
         self.follow_slowly(region, say == Say::Fail, run);
         self.trial(ctx, region, say == Say::Fail, run)
+    }
+
+    fn note_answer(
+        &mut self,
+        started: Timestamp,
+        (region, agent): (RegionIx, AgentIx),
+        failed: bool,
+    ) {
+        let place = self.groups.iter().position(|group| group.region == region);
+        if let Some(place) = place {
+            self.answers.note(started, (place, agent.0), failed);
+        }
     }
 
     /// Shows a scheduled probe to the slow detector.
@@ -320,7 +346,8 @@ impl Case {
     /// A region that was well is suspicious of the target: opens an episode, or has one more round
     /// asked if the present one did not ask for this probe.
     fn suspect(&mut self, ctx: &Context<'_>, agent: AgentIx, started: Timestamp, is_asked: bool) {
-        if self.memory.latched == State::Down {
+        let region = ctx.roster.region(ctx.roster.agent(agent).region);
+        if self.memory.latched == State::Down || region.state == RegionState::Suspect {
             return;
         }
         match self.episode.as_mut() {
@@ -357,17 +384,20 @@ impl Case {
     pub(crate) fn judge(
         &mut self,
         ctx: &Context<'_>,
-        rounds: &mut Rounds,
+        shared: &mut Shared,
         effects: &mut Vec<Effect>,
     ) -> Option<Timestamp> {
         let mut count = self.count(ctx);
+        if self.turn_intermittent(ctx, &count, effects) {
+            count = self.count(ctx);
+        }
         let is_down = self.memory.latched == State::Down;
         if self.episode.is_none() && !is_down && count.ruling != Ruling::Hold {
             // Enough regions fail without a suspicion of their own, because others were lost.
             self.open_episode(ctx, ctx.now);
             count = self.count(ctx);
         }
-        if self.pursue(ctx, &count, rounds, effects) && !is_down && count.ruling != Ruling::Down {
+        if self.pursue(ctx, &count, shared, effects) && !is_down && count.ruling != Ruling::Down {
             count = self.count(ctx);
         }
         let filing = if self.is_blind(ctx, &count) {
@@ -376,6 +406,7 @@ impl Case {
         } else {
             self.weigh(ctx, &count, effects)
         };
+        self.dispute(ctx, &mut shared.conflicts);
         self.publish(ctx, &count, filing, effects);
         self.wake(ctx, &count)
     }

@@ -11,8 +11,7 @@ use quorate_model::{AgentId, CheckId, Fleet, Health, RegionId, RoundId, Timestam
 
 use crate::alarms::{Alarms, CheckIx, Subject};
 use crate::baseline::Baselines;
-use crate::case::{Case, Context, Rounds, Trial};
-use crate::hosts::Hosts;
+use crate::case::{Case, Context, Shared, Trial};
 use crate::limits::JUDGED_MAX;
 use crate::liveness::{AgentIx, Change, RegionIx, RegionState, Roster};
 use crate::operators::{self, Watch};
@@ -29,7 +28,7 @@ pub struct Engine {
     free: Vec<CheckIx>,
     alarms: Alarms,
     watch: Watch,
-    rounds: Rounds,
+    shared: Shared,
     baselines: Baselines,
 }
 
@@ -50,7 +49,7 @@ impl Engine {
             free: Vec::new(),
             alarms: Alarms::default(),
             watch: Watch::default(),
-            rounds: Rounds { next: 1, hosts: Hosts::default() },
+            shared: Shared { next_round: 1, ..Shared::default() },
             baselines: Baselines::default(),
         }
     }
@@ -134,8 +133,8 @@ impl Engine {
 
     /// Hands out the number of a round that somebody else starts, such as a probe on demand.
     pub fn allot_round(&mut self) -> RoundId {
-        let round = RoundId(self.rounds.next);
-        self.rounds.next += 1;
+        let round = RoundId(self.shared.next_round);
+        self.shared.next_round += 1;
         round
     }
 
@@ -196,7 +195,7 @@ impl Engine {
     /// Takes back what was before a restart. Its results rebuild the votes; nobody is asked or
     /// told anything because of them.
     fn restore(&mut self, restore: Restore, now: Timestamp, effects: &mut Vec<Effect>) {
-        self.rounds.next = self.rounds.next.max(restore.next_round);
+        self.shared.next_round = self.shared.next_round.max(restore.next_round);
         for (id, (verdict, incident, memory)) in restore.checks {
             let Some(ix) = self.by_check.get(&id).copied() else {
                 let end = Case::withdraw_unknown(&id, incident, &memory, now);
@@ -271,7 +270,10 @@ impl Engine {
         if change == Change::None {
             return;
         }
-        let region = self.roster.agent(ix).region;
+        self.follow_region(self.roster.agent(ix).region, change, now);
+    }
+
+    fn follow_region(&mut self, region: RegionIx, change: Change, now: Timestamp) {
         for (place, case) in (0_u32..).zip(&mut self.cases) {
             if let Some(case) = case.as_mut().filter(|case| case.votes_in(region)) {
                 self.alarms.arm(&mut case.alarm, Subject::Check(CheckIx(place)), now);
@@ -332,6 +334,9 @@ impl Engine {
             && let Some(Trial { region, failed }) = take(case, &ctx)
         {
             self.baselines.learn(&case.check.kind, region, failed, now);
+            if !failed {
+                case.agree(region, now, &mut self.shared.conflicts);
+            }
         }
         self.judge(ix, now, effects);
     }
@@ -347,8 +352,24 @@ impl Engine {
         let Some(case) = self.cases[ix.0 as usize].as_mut() else {
             return;
         };
-        if let Some(next) = case.judge(&ctx, &mut self.rounds, effects) {
+        if let Some(next) = case.judge(&ctx, &mut self.shared, effects) {
             self.alarms.arm(&mut case.alarm, Subject::Check(ix), next);
+        }
+        self.heed_conflicts(now);
+    }
+
+    /// Acts on what the conflicts say of regions.
+    fn heed_conflicts(&mut self, now: Timestamp) {
+        while let Some(region) = self.shared.conflicts.take_changed() {
+            let is_suspect = self.shared.conflicts.is_suspect(region);
+            let change = if self.roster.suspect(region, is_suspect, now) {
+                Change::State
+            } else {
+                Change::Votes
+            };
+            self.follow_region(region, change, now);
+            let place = self.roster.region_mut(region);
+            self.alarms.arm(&mut place.alarm, Subject::Region(region), now);
         }
     }
 
@@ -365,12 +386,7 @@ impl Engine {
                 }
                 Some(Subject::Region(ix)) => {
                     self.roster.region_mut(ix).alarm = None;
-                    let policy = &self.fleet.policy;
-                    let next = operators::tend_region(&mut self.roster, ix, policy, now, effects);
-                    if let Some(next) = next {
-                        let place = self.roster.region_mut(ix);
-                        self.alarms.arm(&mut place.alarm, Subject::Region(ix), next);
-                    }
+                    self.tend_region(ix, now, effects);
                 }
                 Some(Subject::Fleet) => self.tend_fleet(now, effects),
                 Some(Subject::Check(ix)) => {
@@ -380,6 +396,18 @@ impl Engine {
                     self.judge(ix, now, effects);
                 }
             }
+        }
+    }
+
+    fn tend_region(&mut self, ix: RegionIx, now: Timestamp, effects: &mut Vec<Effect>) {
+        let review = self.shared.conflicts.review(ix, now);
+        self.heed_conflicts(now);
+        let disputes = || self.shared.conflicts.disputes(ix, now);
+        let policy = &self.fleet.policy;
+        let next = operators::tend_region(&mut self.roster, ix, (policy, &disputes), now, effects);
+        if let Some(next) = next.into_iter().chain(review).min() {
+            let place = self.roster.region_mut(ix);
+            self.alarms.arm(&mut place.alarm, Subject::Region(ix), next);
         }
     }
 

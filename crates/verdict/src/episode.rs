@@ -128,7 +128,7 @@ impl Episode {
 
     /// Whether an answer that could matter is still to come.
     pub(crate) fn is_waiting(&self, roster: &Roster, now: Timestamp) -> bool {
-        now < self.deadline && self.pending.iter().any(|agent| roster.agent(*agent).is_witness())
+        now < self.deadline && self.pending.iter().any(|agent| roster.is_witness(*agent))
     }
 
     /// When to look at it again.

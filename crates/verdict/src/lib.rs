@@ -4,10 +4,12 @@
 //! at the same times give the same effects, always.
 //!
 //! One rule stands in each module, with the argument for it: `liveness` (who can be believed),
+//! `conflict` (who is at odds with all the others),
 //! `vote` (what a region says), `episode` (whom to ask again), `hosts` (what asking may cost),
 //! `quorum` (when it is down), `evidence` (whether that can be coincidence), `baseline` (how often a
-//! region fails for nothing), `slow` (what fails now and then), `recovery` (when it is over), `incident` (what people are told), `cause` (who is responsible)
-//! and `operators` (what is wrong with ourselves). `case` applies them to one check, [`Engine`] to
+//! region fails for nothing), `slow` (what fails now and then), `mixed` (what fails now and then and
+//! was taken for down), `recovery` (when it is over), `incident` (what people are told), `cause`
+//! (who is responsible) and `operators` (what is wrong with ourselves). `case` applies them to one check, [`Engine`] to
 //! all.
 
 mod alarms;
@@ -15,6 +17,7 @@ mod ballot;
 mod baseline;
 mod case;
 mod cause;
+mod conflict;
 mod count;
 mod effect;
 mod engine;
@@ -28,6 +31,7 @@ mod incident;
 mod limits;
 mod liveness;
 mod memory;
+mod mixed;
 mod operators;
 pub mod plan;
 mod quorum;

@@ -8,6 +8,8 @@
 //! that cannot reach hosts which are surely up says nothing when it cannot reach a target either.
 //! Its word is first-hand, so any number of regions may declare themselves islands.
 //!
+//! A live region that is at odds with the others (`conflict`) is suspect: as good as an island.
+//!
 //! **The moment before.** A network does not break at a self-test. When an agent comes back from
 //! being an island, failures of probes that started before that stay void.
 //!
@@ -18,7 +20,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_model::{AgentId, FleetPolicy, Health, RegionId, Timestamp};
+use quorate_model::{AgentId, FleetPolicy, Health, NoticeKind, RegionId, Timestamp};
 
 /// A place in the engine's table of agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +47,8 @@ impl RegionIx {
 pub enum RegionState {
     /// At least one of its agents is alive and can reach its anchors.
     Live,
+    /// The same, but it fails on many targets that the others reach: its failures do not count.
+    Suspect,
     /// None of its live agents can reach its anchors: its failures do not count.
     Island,
     /// Its agents are silent.
@@ -83,11 +87,6 @@ impl Agent {
         self.health == Health::Island
     }
 
-    /// Whether it can be asked for a probe, and its failure would count.
-    pub(crate) fn is_witness(&self) -> bool {
-        self.connected && !self.absent && !self.is_island()
-    }
-
     /// Whether a failure of a probe that started then counts.
     pub(crate) fn trusts(&self, started: Timestamp) -> bool {
         !self.is_island() && started >= self.trusted_from
@@ -100,10 +99,12 @@ pub(crate) struct Place {
     pub(crate) id: RegionId,
     pub(crate) agents: Vec<AgentIx>,
     pub(crate) state: RegionState,
+    /// Whether it is at odds with the others.
+    is_suspect: bool,
     /// Since when its state is that.
     pub(crate) since: Timestamp,
-    /// Whether the operators think it isolated.
-    pub(crate) told_isolated: bool,
+    /// What the operators think is wrong with it.
+    pub(crate) told: Option<NoticeKind>,
     pub(crate) alarm: Option<Timestamp>,
 }
 
@@ -138,8 +139,9 @@ impl Roster {
             id: id.clone(),
             agents: Vec::new(),
             state: RegionState::Absent,
+            is_suspect: false,
             since: now,
-            told_isolated: false,
+            told: None,
             alarm: None,
         });
         self.by_region.insert(id.clone(), ix);
@@ -252,6 +254,25 @@ impl Roster {
         if self.assess(region, now) { Change::State } else { Change::Votes }
     }
 
+    /// Whether an agent can be asked for a probe, and its failure would count.
+    pub(crate) fn is_witness(&self, ix: AgentIx) -> bool {
+        let agent = self.agent(ix);
+        let state = self.region(agent.region).state;
+        agent.connected && !agent.absent && !agent.is_island() && state != RegionState::Suspect
+    }
+
+    /// The others contradict the region, or no longer do. Returns whether that changes its state.
+    pub(crate) fn suspect(&mut self, region: RegionIx, is_suspect: bool, now: Timestamp) -> bool {
+        self.region_mut(region).is_suspect = is_suspect;
+        if !is_suspect {
+            // What it saw while it was suspect stays void.
+            for member in self.regions[region.place()].agents.clone() {
+                self.agent_mut(member).trusted_from = now;
+            }
+        }
+        self.assess(region, now)
+    }
+
     /// Looks again what state a region is in. Returns whether it is another one.
     fn assess(&mut self, region: RegionIx, now: Timestamp) -> bool {
         let mut state = RegionState::Absent;
@@ -263,6 +284,9 @@ impl Roster {
             }
         }
         let place = self.region_mut(region);
+        if state == RegionState::Live && place.is_suspect {
+            state = RegionState::Suspect;
+        }
         let is_other = place.state != state;
         if is_other {
             place.state = state;

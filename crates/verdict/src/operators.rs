@@ -129,35 +129,64 @@ fn tend_health(
     None
 }
 
-/// Tells what there is to tell about a region. Returns when to look again.
+/// Tells what there is to tell about a region; `disputes` names networks on which it is at odds with
+/// the others. Returns when to look again.
 pub(crate) fn tend_region(
     roster: &mut Roster,
     ix: RegionIx,
-    policy: &FleetPolicy,
+    (policy, disputes): (&FleetPolicy, &dyn Fn() -> String),
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) -> Option<Timestamp> {
     let place = roster.region_mut(ix);
+    let wrong = match place.state {
+        RegionState::Island => Some(NoticeKind::RegionIsolated),
+        RegionState::Suspect => Some(NoticeKind::RegionUnreliable),
+        RegionState::Live => None,
+        // Whether it is still so cannot be seen.
+        RegionState::Absent => return None,
+    };
+    if wrong == place.told {
+        return None;
+    }
     let due = place.since + policy.isolated_after;
-    let (resolved, message) = match place.state {
-        RegionState::Island if !place.told_isolated && now < due => return Some(due),
-        RegionState::Island if !place.told_isolated => (
+    if wrong.is_some() && now < due {
+        return Some(due);
+    }
+    let region = place.id.clone();
+    let mut tell = |kind, resolved, message| {
+        let mut told = notice(kind, now, resolved, message);
+        told.region = Some(region.clone());
+        effects.push(Effect::Operator(told));
+    };
+    match std::mem::replace(&mut place.told, wrong) {
+        Some(kind @ NoticeKind::RegionIsolated) => {
+            tell(kind, true, format!("region {region} reaches its anchors again"));
+        }
+        Some(kind) => tell(kind, true, format!("region {region} agrees with the others again")),
+        None => {}
+    }
+    match wrong {
+        Some(kind @ NoticeKind::RegionIsolated) => tell(
+            kind,
             false,
             format!(
-                "region {} is cut off: none of its agents reaches its anchors, so its failures do \
-                 not count; see its network",
-                place.id
+                "region {region} is cut off: none of its agents reaches its anchors, so its failures \
+                 do not count; see its network"
             ),
         ),
-        RegionState::Live if place.told_isolated => {
-            (true, format!("region {} reaches its anchors again", place.id))
-        }
-        RegionState::Live | RegionState::Island | RegionState::Absent => return None,
-    };
-    place.told_isolated = !resolved;
-    let mut told = notice(NoticeKind::RegionIsolated, now, resolved, message);
-    told.region = Some(place.id.clone());
-    effects.push(Effect::Operator(told));
+        Some(kind) => tell(
+            kind,
+            false,
+            format!(
+                "region {region} reaches its anchors but fails on targets that the others reach, so \
+                 its failures do not count; see its agents' release and what its network filters \
+                 towards {}",
+                disputes()
+            ),
+        ),
+        None => {}
+    }
     None
 }
 

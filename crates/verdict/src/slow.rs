@@ -72,6 +72,20 @@ impl Intermittent {
         std::mem::replace(&mut self.is_raised, is_raised) != is_raised
     }
 
+    /// Raises it because of what was seen elsewhere: so many of a million probes fail. Returns the
+    /// level that each of the regions has then.
+    pub(crate) fn raise(&mut self, share_ppm: u32, regions: usize) -> u16 {
+        let failures = share_ppm.min(SHARE_MAX_PPM) / (1_000_000 / u64::BITS);
+        self.is_raised = true;
+        self.seen = u64::BITS;
+        // Spread over the window, so that the share stays while they leave it.
+        self.window = (0..u64::BITS)
+            .filter(|place| place * failures / u64::BITS != (place + 1) * failures / u64::BITS)
+            .fold(0, |window, place| window | 1 << place);
+        let others = u32::try_from(regions).unwrap_or(u32::MAX).saturating_sub(1).max(1);
+        u16::try_from(RAISED_AT.div_ceil(others)).unwrap_or(LEVEL_MAX).min(LEVEL_MAX)
+    }
+
     /// The share of failures in parts per million while it is raised.
     pub(crate) fn share_ppm(&self) -> Option<u32> {
         let share = self.window.count_ones() * 1_000_000 / self.seen.max(1);

@@ -215,7 +215,7 @@ impl AgentVote {
     }
 
     /// Whether it speaks at `now`, and why not.
-    fn counted(&self, agent: &Agent, sight: Sight) -> Counted {
+    fn counted(&self, agent: &Agent, state: RegionState, sight: Sight) -> Counted {
         let (Some(started), Some(say)) = (self.started(), self.say()) else {
             return if self.doubt.is_some() { Counted::Inconclusive } else { Counted::NeverVoted };
         };
@@ -226,6 +226,8 @@ impl AgentVote {
             if doubted_since { Counted::Inconclusive } else { Counted::Stale }
         } else if !say.is_success() && !agent.trusts(started) {
             Counted::Island
+        } else if !say.is_success() && state == RegionState::Suspect {
+            Counted::Suspect
         } else if sight.cut.is_some_and(|cut| started < cut) {
             Counted::BeforeEpisode
         } else {
@@ -335,9 +337,10 @@ impl Group {
 
     /// Start of the first probe of the trouble that its counting votes tell of.
     pub(crate) fn trouble_since(&self, roster: &Roster, sight: Sight) -> Option<Timestamp> {
+        let state = roster.region(self.region).state;
         let votes = self.votes.iter().filter_map(|vote| {
             let agent = roster.member(vote.agent, self.region)?;
-            let counts = vote.counted(agent, sight) == Counted::Yes;
+            let counts = vote.counted(agent, state, sight) == Counted::Yes;
             counts.then(|| vote.trouble_since(agent))?
         });
         votes.min()
@@ -345,17 +348,29 @@ impl Group {
 
     /// What the region says.
     pub(crate) fn read(&self, roster: &Roster, sight: Sight) -> Reading {
-        let state = roster.region(self.region).state;
+        self.read_as(roster, sight, roster.region(self.region).state)
+    }
+
+    /// What the region would say if nobody doubted it.
+    pub(crate) fn claim(&self, roster: &Roster, sight: Sight) -> Reading {
+        let state = match roster.region(self.region).state {
+            RegionState::Suspect => RegionState::Live,
+            state @ (RegionState::Live | RegionState::Island | RegionState::Absent) => state,
+        };
+        self.read_as(roster, sight, state)
+    }
+
+    fn read_as(&self, roster: &Roster, sight: Sight, state: RegionState) -> Reading {
         let mut silent = match state {
             RegionState::Absent => Counted::Absent,
-            RegionState::Live | RegionState::Island => Counted::NeverVoted,
+            RegionState::Live | RegionState::Suspect | RegionState::Island => Counted::NeverVoted,
         };
         let (mut fails, mut successes, mut all) = (0_usize, 0_usize, 0_usize);
         for vote in &self.votes {
             let Some(agent) = roster.member(vote.agent, self.region) else {
                 continue;
             };
-            let counted = vote.counted(agent, sight);
+            let counted = vote.counted(agent, state, sight);
             if counted == Counted::Yes {
                 all += 1;
                 fails += usize::from(vote.say() == Some(Say::Fail));
@@ -372,7 +387,11 @@ impl Group {
             |say| matches!(say, Say::Limited | Say::Forbidden)
         };
         if all == 0 {
-            silent = if state == RegionState::Island { Counted::Island } else { silent };
+            silent = match state {
+                RegionState::Island => Counted::Island,
+                RegionState::Suspect if silent == Counted::NeverVoted => Counted::Suspect,
+                RegionState::Live | RegionState::Suspect | RegionState::Absent => silent,
+            };
             return Reading::silent(silent, state);
         }
         self.agreed(roster, sight, side, state)
@@ -393,7 +412,7 @@ impl Group {
             else {
                 continue;
             };
-            if vote.counted(agent, sight) != Counted::Yes {
+            if vote.counted(agent, state, sight) != Counted::Yes {
                 continue;
             }
             let until = reading.until.map_or(vote.fresh_until, |until| until.min(vote.fresh_until));

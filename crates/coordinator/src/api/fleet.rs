@@ -186,6 +186,7 @@ fn region_to_wire(region: &RegionView, view: &View) -> wire::Region {
     let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     let state = match region.state {
         RegionState::Live => "live",
+        RegionState::Suspect => "suspect",
         RegionState::Island => "island",
         RegionState::Absent => "absent",
     };

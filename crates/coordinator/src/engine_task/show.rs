@@ -184,6 +184,7 @@ impl Owner {
 fn shown(state: quorate_verdict::RegionState) -> RegionState {
     match state {
         quorate_verdict::RegionState::Live => RegionState::Live,
+        quorate_verdict::RegionState::Suspect => RegionState::Suspect,
         quorate_verdict::RegionState::Island => RegionState::Island,
         quorate_verdict::RegionState::Absent => RegionState::Absent,
     }

@@ -789,7 +789,7 @@ pub struct Region {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// `live`, `island`, `absent`.
+    /// `live`, `suspect`, `island`, `absent`.
     #[prost(string, tag = "3")]
     pub state: ::prost::alloc::string::String,
     #[prost(int32, tag = "4")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quorate_model::{RoundId, State, Timestamp};
 
-use super::{Case, Context, Rounds};
+use super::{Case, Context, Shared};
 use crate::count::Count;
 use crate::episode::Episode;
 use crate::liveness::AgentIx;
@@ -17,7 +17,7 @@ impl Case {
         &mut self,
         ctx: &Context<'_>,
         count: &Count,
-        rounds: &mut Rounds,
+        shared: &mut Shared,
         effects: &mut Vec<Effect>,
     ) -> bool {
         let Some(mut episode) = self.episode.take() else {
@@ -36,12 +36,12 @@ impl Case {
         }
         if let Some(region) = episode.opened_by.take() {
             let moment = self.lateness(ctx);
-            if !rounds.hosts.admit(region, &self.check.target, moment, ctx.now) {
+            if !shared.hosts.admit(region, &self.check.target, moment, ctx.now) {
                 return true;
             }
         }
         if episode.ask_at.is_some_and(|at| at <= ctx.now) {
-            self.ask(ctx, &mut episode, (count, rounds), effects);
+            self.ask(ctx, &mut episode, (count, shared), effects);
         }
         self.rounds.clone_from(&episode.rounds);
         let is_over = episode.ask_at.is_none() && !episode.is_waiting(ctx.roster, ctx.now);
@@ -63,7 +63,7 @@ impl Case {
         &mut self,
         ctx: &Context<'_>,
         episode: &mut Episode,
-        (count, rounds): (&Count, &mut Rounds),
+        (count, shared): (&Count, &mut Shared),
         effects: &mut Vec<Effect>,
     ) {
         let asked: Vec<AgentIx> = self
@@ -84,16 +84,16 @@ impl Case {
             episode.ask_at = Some(later);
             return;
         }
-        if let Err(later) = rounds.hosts.pay(&self.check.target, asked.len(), ctx.now) {
+        if let Err(later) = shared.hosts.pay(&self.check.target, asked.len(), ctx.now) {
             self.purse.give_back();
             episode.ask_at = Some(later);
             return;
         }
-        let round = RoundId(rounds.next);
-        rounds.next += 1;
+        let round = RoundId(shared.next_round);
+        shared.next_round += 1;
         let start_within = self.lateness(ctx);
         let deadline = ctx.now + start_within + self.check.timeout + ctx.policy().heartbeat;
-        let witnesses = asked.iter().copied().filter(|agent| ctx.roster.agent(*agent).is_witness());
+        let witnesses = asked.iter().copied().filter(|agent| ctx.roster.is_witness(*agent));
         episode.asked(round, witnesses, (ctx.now, deadline));
         effects.push(Effect::Confirm(Confirmation {
             check: self.check.id.clone(),

@@ -56,6 +56,7 @@ impl Case {
         recovery::abort(&mut self.memory, ctx.policy(), ctx.now);
         self.memory.latched = State::Down;
         self.memory.relapse = None;
+        self.answers.begin(ctx.now);
         for group in &mut self.groups {
             group.level = 0;
         }
@@ -84,10 +85,39 @@ impl Case {
         if want == State::Down || ctx.now < self.grace || !is_over {
             return incident::overdue(&mut self.memory, ctx.policy(), ctx.now);
         }
+        self.slow_down(effects);
+        self.settle_for(want)
+    }
+
+    /// Probes at the check's own interval again.
+    fn slow_down(&mut self, effects: &mut Vec<Effect>) {
         if std::mem::take(&mut self.is_paced) {
             effects.push(Effect::Pace { check: self.check.id.clone(), every: None });
         }
-        self.settle_for(want)
+    }
+
+    /// A check that is down turns out to fail now and then only: its incident stays open, and its
+    /// next failures are no surprise. Returns whether it did.
+    pub(super) fn turn_intermittent(
+        &mut self,
+        ctx: &Context<'_>,
+        count: &Count,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let is_down = self.memory.latched == State::Down && ctx.now >= self.grace;
+        let Some(needed) = count.needed.filter(|_| is_down) else {
+            return false;
+        };
+        let Some(share) = self.answers.share_ppm(needed, ctx.policy().recovery, ctx.now) else {
+            return false;
+        };
+        let levels = self.memory.intermittent.raise(share, self.groups.len());
+        for group in &mut self.groups {
+            group.level = levels;
+        }
+        self.slow_down(effects);
+        self.settle_for(State::Degraded);
+        true
     }
 
     /// The votes are milder than before and have been so for long enough.
@@ -95,6 +125,7 @@ impl Case {
         self.memory.latched = want;
         self.memory.recovery = None;
         self.memory.relapse = None;
+        self.answers.end();
         if want != State::Up {
             return None;
         }

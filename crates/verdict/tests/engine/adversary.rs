@@ -419,6 +419,12 @@ impl World {
         let horizon = self.now.before(secs(400));
         self.stored.results.retain(|result| result.received > horizon);
         self.asked.clear();
+        // A revision that came back has its stored votes back.
+        self.words.clear();
+        for result in self.stored.results.clone() {
+            let definition = self.fleet.checks.get(&result.check).cloned();
+            self.note(&result, definition.as_deref());
+        }
         self.engine = Engine::new();
         let fleet = Arc::clone(&self.fleet);
         self.apply(Event::Configured(fleet));
