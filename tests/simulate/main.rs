@@ -8,12 +8,10 @@ use quorate_sim::{Played, Scenario};
 
 /// Scenarios whose expectations the product does not meet yet, and what they wait for.
 const AWAITED: &[(&str, &str)] = &[
-    ("all-anchors-gone", "anchors judged bad when targets answer"),
     ("cdn-fails", "a companion probe of the origin"),
     ("certificate-expires-soon", "a notice of certificates that end soon"),
     ("clock-ahead", "the comparison of wall clocks"),
     ("maintenance-window", "maintenance windows"),
-    ("one-anchor-gone", "anchors judged bad"),
     ("origin-behind-cache", "a companion probe of the origin"),
     ("resolver-of-one-region", "the second resolver as evidence"),
     ("same-place-twice", "regions behind one prefix merged"),

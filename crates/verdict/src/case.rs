@@ -238,7 +238,7 @@ impl Case {
             return None;
         }
         let group = self.group(region)?;
-        let say = match trusted(result) {
+        let say = match trusted(result, ctx.roster.agent(agent).is_excused()) {
             Ok(say) => say,
             Err(doubt) => {
                 group.doubt(agent, started, doubt);
@@ -321,7 +321,8 @@ impl Case {
         let started = suspicion.started.min(ctx.now);
         let is_current = suspicion.revision == self.check.revision
             && started + freshness(&self.check) > ctx.now
-            && suspicion.health == Health::Fine
+            && (suspicion.health == Health::Fine
+                || suspicion.health == Health::Island && ctx.roster.agent(agent).is_excused())
             && ctx.roster.agent(agent).trusts(started);
         let Some(group) = self.group(ctx.roster.agent(agent).region) else {
             return;
@@ -463,11 +464,12 @@ fn is_alarmed(reading: &Reading) -> bool {
 }
 
 /// What a probe says, if it can be believed: successes always, anything else only from an agent
-/// that is well.
-fn trusted(result: &ProbeResult) -> Result<Say, Doubt> {
+/// that is well, or is excused because only its anchors are not.
+fn trusted(result: &ProbeResult, is_excused: bool) -> Result<Say, Doubt> {
     let doubt = match (result.observation.outcome, result.health) {
         (Outcome::Inconclusive { reason }, _) => Some(reason),
         (Outcome::Ok | Outcome::Slow, _) | (_, Health::Fine) => None,
+        (_, Health::Island) if is_excused => None,
         (_, Health::Island) => Some(Doubt::Island),
         (_, Health::Overloaded) => Some(Doubt::Overloaded),
     };

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quorate_model::{AgentId, CheckId, Fleet, Health, RegionId, RoundId, Timestamp, Verdict};
+use quorate_model::{AgentId, CheckId, Fleet, Heartbeat, RegionId, RoundId, Timestamp, Verdict};
 
 use crate::alarms::{Alarms, CheckIx, Subject};
+use crate::anchors::Anchors;
 use crate::baseline::Baselines;
 use crate::case::{Case, Context, Shared, Trial};
 use crate::limits::JUDGED_MAX;
@@ -30,6 +31,7 @@ pub struct Engine {
     watch: Watch,
     shared: Shared,
     baselines: Baselines,
+    anchors: Anchors,
 }
 
 impl Default for Engine {
@@ -51,6 +53,7 @@ impl Engine {
             watch: Watch::default(),
             shared: Shared { next_round: 1, ..Shared::default() },
             baselines: Baselines::default(),
+            anchors: Anchors::default(),
         }
     }
 
@@ -73,11 +76,17 @@ impl Engine {
             }
             Event::Alive { agent, heartbeat } => {
                 if let Some(ix) = self.roster.find(&agent) {
-                    self.hear(ix, Some(heartbeat.health), now, effects);
+                    self.hear(ix, Some(heartbeat), now, effects);
+                    self.judge_anchors(now);
                 }
             }
             Event::Result(result) => {
                 let agent = self.known(&result.id.agent, &result.region, now, effects);
+                if result.observation.outcome.is_success()
+                    && self.roster.succeeded(agent, result.started.min(now))
+                {
+                    self.judge_anchors(now);
+                }
                 self.about(&result.check, now, effects, |case, ctx| case.take(ctx, agent, &result));
             }
             Event::Suspected(suspicion) => {
@@ -139,7 +148,12 @@ impl Engine {
     }
 
     fn configure(&mut self, fleet: Arc<Fleet>, now: Timestamp, effects: &mut Vec<Effect>) {
+        let are_others = self.fleet.anchors != fleet.anchors;
         self.fleet = fleet;
+        if are_others {
+            self.anchors.forget();
+            self.blame_anchors(now);
+        }
         for region in self.fleet.regions.keys() {
             self.roster.intern(region, now);
         }
@@ -253,12 +267,12 @@ impl Engine {
     fn hear(
         &mut self,
         ix: AgentIx,
-        health: Option<Health>,
+        heartbeat: Option<Heartbeat>,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         let was_lost = self.roster.agent(ix).told_lost;
-        let change = self.roster.heard(ix, health, &self.fleet.policy, now);
+        let change = self.roster.heard(ix, heartbeat, &self.fleet.policy, now);
         if change != Change::None || was_lost || self.roster.agent(ix).alarm.is_none() {
             self.tend_agent(ix, now, effects);
             self.follow(ix, change, now);
@@ -358,6 +372,32 @@ impl Engine {
         self.heed_conflicts(now);
     }
 
+    /// Looks again which anchors are bad, and what that makes of the agents.
+    fn judge_anchors(&mut self, now: Timestamp) {
+        if self.anchors.judge(&self.roster, now) {
+            self.blame_anchors(now);
+        }
+    }
+
+    fn blame_anchors(&mut self, now: Timestamp) {
+        let blamed = (self.anchors.bad, self.fleet.anchors.len());
+        for (region, change) in self.roster.blame(blamed, now) {
+            self.follow_region(region, change, now);
+            for member in self.roster.region(region).agents.clone() {
+                self.watch_agent(member, now);
+            }
+        }
+        self.alarms.arm(&mut self.anchors.alarm, Subject::Anchors, now);
+    }
+
+    fn tend_anchors(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.anchors.alarm = None;
+        let (names, policy) = (&self.fleet.anchors, &self.fleet.policy);
+        if let Some(next) = self.anchors.tend(names, policy, now, effects) {
+            self.alarms.arm(&mut self.anchors.alarm, Subject::Anchors, next);
+        }
+    }
+
     /// Acts on what the conflicts say of regions.
     fn heed_conflicts(&mut self, now: Timestamp) {
         while let Some(region) = self.shared.conflicts.take_changed() {
@@ -389,6 +429,7 @@ impl Engine {
                     self.tend_region(ix, now, effects);
                 }
                 Some(Subject::Fleet) => self.tend_fleet(now, effects),
+                Some(Subject::Anchors) => self.tend_anchors(now, effects),
                 Some(Subject::Check(ix)) => {
                     if let Some(case) = self.cases[ix.0 as usize].as_mut() {
                         case.alarm = None;

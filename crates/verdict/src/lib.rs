@@ -4,7 +4,7 @@
 //! at the same times give the same effects, always.
 //!
 //! One rule stands in each module, with the argument for it: `liveness` (who can be believed),
-//! `conflict` (who is at odds with all the others),
+//! `anchors` (whether their self-tests can), `conflict` (who is at odds with all the others),
 //! `vote` (what a region says), `episode` (whom to ask again), `hosts` (what asking may cost),
 //! `quorum` (when it is down), `evidence` (whether that can be coincidence), `baseline` (how often a
 //! region fails for nothing), `slow` (what fails now and then), `mixed` (what fails now and then and
@@ -13,6 +13,7 @@
 //! all.
 
 mod alarms;
+mod anchors;
 mod ballot;
 mod baseline;
 mod case;

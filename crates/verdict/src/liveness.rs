@@ -20,7 +20,9 @@
 
 use std::collections::BTreeMap;
 
-use quorate_model::{AgentId, FleetPolicy, Health, NoticeKind, RegionId, Timestamp};
+use quorate_model::{
+    AgentId, AnchorSet, FleetPolicy, Health, Heartbeat, NoticeKind, RegionId, Timestamp,
+};
 
 /// A place in the engine's table of agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,12 +67,20 @@ pub(crate) struct Agent {
     pub(crate) seen: Option<Timestamp>,
     /// When it became known.
     pub(crate) known: Timestamp,
+    /// What it says of itself.
+    said: Health,
+    /// What to think of that: an agent whose anchors are to blame is fine.
     pub(crate) health: Health,
     /// Since when its health is that.
     pub(crate) health_since: Timestamp,
     /// Failures of probes that started before this are void.
     trusted_from: Timestamp,
     absent: bool,
+    /// The anchors that it cannot reach, and since when there are any.
+    failing_anchors: AnchorSet,
+    failing_since: Timestamp,
+    /// When its last successful probe started.
+    succeeded: Timestamp,
     /// Whether the operators think it lost.
     pub(crate) told_lost: bool,
     /// What the operators were told of its health.
@@ -85,6 +95,37 @@ impl Agent {
 
     pub(crate) fn is_island(&self) -> bool {
         self.health == Health::Island
+    }
+
+    /// Whether it says that it is cut off, and only its anchors are.
+    pub(crate) fn is_excused(&self) -> bool {
+        self.said == Health::Island && !self.is_island()
+    }
+
+    /// Whether something that it reached vouches for its network.
+    fn is_proven(&self) -> bool {
+        self.failing_anchors.is_empty() || self.succeeded > self.failing_since
+    }
+
+    /// What to think of what it says, if these of its anchors are bad.
+    fn judged(&self, bad: AnchorSet, anchors: usize) -> Health {
+        let failing = self.failing_anchors.places().filter(|place| !bad.contains(*place)).count();
+        let is_excused = !bad.is_empty() && failing * 2 <= anchors.saturating_sub(bad.len());
+        if self.said == Health::Island && is_excused { Health::Fine } else { self.said }
+    }
+
+    /// Makes up its health. Returns whether that has changed.
+    fn settle(&mut self, bad: AnchorSet, anchors: usize, now: Timestamp) -> bool {
+        let health = self.judged(bad, anchors);
+        if self.is_island() || health == Health::Island {
+            self.trusted_from = now;
+        }
+        let is_other = self.health != health;
+        if is_other {
+            self.health = health;
+            self.health_since = now;
+        }
+        is_other
     }
 
     /// Whether a failure of a probe that started then counts.
@@ -115,6 +156,9 @@ pub(crate) struct Roster {
     by_agent: BTreeMap<AgentId, AgentIx>,
     regions: Vec<Place>,
     by_region: BTreeMap<RegionId, RegionIx>,
+    /// The anchors that are bad, of so many.
+    bad_anchors: AnchorSet,
+    anchors: usize,
 }
 
 /// What changed for the votes of a region.
@@ -170,10 +214,14 @@ impl Roster {
             connected: false,
             seen: None,
             known: now,
+            said: Health::Fine,
             health: Health::Fine,
             health_since: now,
             trusted_from: Timestamp::from_micros(i64::MIN),
             absent: true,
+            failing_anchors: AnchorSet::default(),
+            failing_since: now,
+            succeeded: Timestamp::EPOCH,
             told_lost: false,
             told_health: None,
             alarm: None,
@@ -216,24 +264,62 @@ impl Roster {
     pub(crate) fn heard(
         &mut self,
         ix: AgentIx,
-        health: Option<Health>,
+        heartbeat: Option<Heartbeat>,
         policy: &FleetPolicy,
         now: Timestamp,
     ) -> Change {
+        let (bad, anchors) = (self.bad_anchors, self.anchors);
         let agent = self.agent_mut(ix);
         agent.seen = Some(now);
         let mut changed = false;
-        if let Some(health) = health {
-            if agent.is_island() || health == Health::Island {
-                agent.trusted_from = now;
+        if let Some(Heartbeat { health, failing_anchors, .. }) = heartbeat {
+            let failing = failing_anchors.unwrap_or_default();
+            if agent.failing_anchors.is_empty() && !failing.is_empty() {
+                agent.failing_since = now;
             }
-            if agent.health != health {
-                agent.health = health;
-                agent.health_since = now;
-                changed = true;
-            }
+            agent.failing_anchors = failing;
+            agent.said = health;
+            changed = agent.settle(bad, anchors, now);
         }
         self.refresh(ix, policy, now, changed)
+    }
+
+    /// A probe of the agent that started then was a success. Returns whether its network was not
+    /// proven before.
+    pub(crate) fn succeeded(&mut self, ix: AgentIx, started: Timestamp) -> bool {
+        let agent = self.agent_mut(ix);
+        let was_proven = agent.is_proven();
+        agent.succeeded = agent.succeeded.max(started);
+        !was_proven && agent.is_proven()
+    }
+
+    /// The anchors that each region with a proven network cannot reach from anywhere.
+    pub(crate) fn proven(&self) -> impl Iterator<Item = AnchorSet> {
+        self.regions.iter().filter_map(|place| {
+            let agents = place.agents.iter().map(|member| self.agent(*member));
+            let mut proven = agents.filter(|agent| !agent.absent && agent.is_proven());
+            let first = proven.next()?.failing_anchors;
+            Some(proven.fold(first, |failing, agent| {
+                failing.places().filter(|place| agent.failing_anchors.contains(*place)).collect()
+            }))
+        })
+    }
+
+    /// These anchors are bad from now on, of so many. Returns the regions whose votes that changes.
+    pub(crate) fn blame(
+        &mut self,
+        (bad, anchors): (AnchorSet, usize),
+        now: Timestamp,
+    ) -> Vec<(RegionIx, Change)> {
+        (self.bad_anchors, self.anchors) = (bad, anchors);
+        let mut regions: Vec<RegionIx> = Vec::new();
+        for agent in &mut self.agents {
+            if agent.settle(bad, anchors, now) && !regions.contains(&agent.region) {
+                regions.push(agent.region);
+            }
+        }
+        let change = |is_other| if is_other { Change::State } else { Change::Votes };
+        regions.into_iter().map(|region| (region, change(self.assess(region, now)))).collect()
     }
 
     /// Looks again whether an agent is absent, and what that makes of its region.
