@@ -74,7 +74,7 @@ impl Anchors {
         }
         let is_worse = self.bad.places().any(|place| !self.told.contains(place));
         self.told = self.bad;
-        let named: Vec<&str> =
+        let listed: Vec<&str> =
             self.bad.places().filter_map(|place| names.get(place)).map(String::as_str).collect();
         let message = if self.bad.is_empty() {
             "the anchors answer again".to_owned()
@@ -82,9 +82,9 @@ impl Anchors {
             format!(
                 "{} of {} anchors fail from regions that reach their targets, so they are not counted \
                  in self-tests: {}; replace them in `anchors` if they do not come back",
-                named.len(),
+                listed.len(),
                 names.len(),
-                named.join(", ")
+                listed.join(", ")
             )
         } else {
             return None;
