@@ -198,6 +198,9 @@ pub struct Verdict {
     pub flags: BTreeSet<Flag>,
     /// Who is probably responsible.
     pub cause: Cause,
+    /// What else would fit, the most probable first.
+    #[serde(default)]
+    pub also: Vec<Cause>,
     /// The reason in a sentence.
     pub summary: String,
     /// Since when the state holds.

@@ -12,6 +12,7 @@ mod fleet;
 mod heartbeat;
 mod id;
 mod incident;
+pub mod odds;
 mod outcome;
 mod problem;
 mod region;
@@ -30,6 +31,7 @@ pub use id::{
     AgentId, BootId, CheckId, ID_HELP, IdError, IncidentId, KindName, ReceiverId, RegionId, RoundId,
 };
 pub use incident::{Incident, IncidentState, Severity};
+pub use odds::Odds;
 pub use outcome::{BlockReason, Doubt, Outcome, Phase, Reason};
 pub use problem::OptionProblem;
 pub use region::Region;

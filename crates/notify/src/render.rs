@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use quorate_model::{
-    Alert, AlertKind, BallotEntry, Counted, Delivery, HumanDuration, Incident, OperatorNotice,
-    Outcome, Phase, Reason,
+    Alert, AlertKind, Ballot, BallotEntry, Counted, Delivery, HumanDuration, Incident, Odds,
+    OperatorNotice, Outcome, Phase, Reason,
 };
 
 /// Characters of one piece of evidence that are shown.
@@ -151,6 +151,10 @@ fn alert_text(alert: &Alert) -> String {
     line("Check", incident.check.to_string());
     line("Target", escape(&alert.target, MESSAGE_MAX));
     line("Verdict", format!("{}, cause {}", verdict.state, verdict.cause));
+    if !verdict.also.is_empty() {
+        let also: Vec<&str> = verdict.also.iter().map(|cause| cause.as_str()).collect();
+        line("Also fits", also.join(", "));
+    }
     line(
         "Regions",
         format!(
@@ -158,6 +162,10 @@ fn alert_text(alert: &Alert) -> String {
             ballot.scope.failing, ballot.scope.live, ballot.quorum_effective
         ),
     );
+    if is_weighed(ballot) {
+        let (chance, budget) = (Odds(ballot.evidence_milli_nats), Odds(ballot.need_milli_nats));
+        line("Coincidence", format!("{chance}, the budget of false alerts allows {budget}"));
+    }
     line("First failure", incident.first_failure.to_string());
     if let Some(success) = incident.last_success {
         line("Last success", success.to_string());
@@ -181,6 +189,11 @@ fn alert_text(alert: &Alert) -> String {
     lines.extend(ballot.entries.iter().map(ballot_line));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// Whether it was weighed how likely the failures are by chance.
+pub(crate) const fn is_weighed(ballot: &Ballot) -> bool {
+    ballot.evidence_milli_nats > 0 && ballot.need_milli_nats > 0
 }
 
 /// A region's vote in one line.

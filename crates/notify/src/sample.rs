@@ -63,6 +63,7 @@ pub(crate) fn alert(kind: AlertKind) -> Alert {
                 state: State::Down,
                 flags: BTreeSet::new(),
                 cause: Cause::TargetNetwork,
+                also: vec![Cause::PathProvider],
                 summary: "3 of 5 regions get no answer to their connection attempts".into(),
                 since: at(18),
                 ballot: Ballot {

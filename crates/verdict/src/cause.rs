@@ -10,6 +10,10 @@
 //! 5. One symptom in more than half of F: that symptom.
 //! 6. Else: mixed.
 //!
+//! The rules below the first that match too are not wrong either: the verdict lists them as what
+//! else would fit. A label that all regions of a check have is among them when all fail, for then
+//! nothing tells that label from the target.
+//!
 //! It ignores history, other checks and how many regions are silent. Example: fra and iad of one
 //! provider time out while gru of another succeeds: `path.provider`.
 
@@ -32,44 +36,54 @@ const LABELS: [(&str, Cause); 3] = [
     ("transit", Cause::PathTransit),
 ];
 
-/// The cause of the failures of `failing` while `fine` succeed.
-pub(crate) fn of_failures(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Cause {
+/// The causes of the failures of `failing` while `fine` succeed that fit, the most probable first;
+/// `none` alone if nothing fails.
+pub(crate) fn of_failures(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Vec<Cause> {
     if failing.is_empty() {
-        return Cause::None;
+        return vec![Cause::None];
     }
+    let mut fitting = Vec::new();
     if failing.len() == 1 && !fine.is_empty() {
-        return Cause::Path;
+        fitting.push(Cause::Path);
     }
-    if let Some(cause) = shared_label(failing, fine) {
-        return cause;
+    let shared = shared_labels(failing, fine);
+    // Where nobody succeeds, nothing tells a label that all have from the target.
+    if !fine.is_empty() {
+        fitting.extend(&shared);
     }
     if failing.iter().all(|witness| witness.status.is_some_and(is_gateways)) {
-        return Cause::Origin;
+        fitting.push(Cause::Origin);
     }
+    fitting.extend(dominant_symptom(failing));
+    if fitting.is_empty() {
+        fitting.push(Cause::TargetMixed);
+    }
+    if fine.is_empty() && failing.len() > 1 {
+        fitting.extend(&shared);
+    }
+    fitting
+}
+
+fn dominant_symptom(failing: &[Witness<'_>]) -> Option<Cause> {
     let mut symptoms: BTreeMap<Cause, usize> = BTreeMap::new();
     for witness in failing {
         *symptoms.entry(symptom(witness.outcome)).or_default() += 1;
     }
-    symptoms
-        .into_iter()
-        .find(|(_, count)| count * 2 > failing.len())
-        .map_or(Cause::TargetMixed, |(cause, _)| cause)
+    symptoms.into_iter().find(|(_, count)| count * 2 > failing.len()).map(|(cause, _)| cause)
 }
 
-fn shared_label(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Option<Cause> {
-    if fine.is_empty() {
-        return None;
-    }
+/// The labels that all of `failing` have and none of `fine`.
+fn shared_labels(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Vec<Cause> {
     let label = |witness: &Witness<'_>, name: &str| {
         witness.region.and_then(|region| region.labels.get(name)).cloned()
     };
-    let (_, cause) = LABELS.into_iter().find(|(name, _)| {
+    let shared = LABELS.into_iter().filter(|(name, _)| {
         failing.first().and_then(|first| label(first, name)).is_some_and(|value| {
             let has = |witness: &Witness<'_>| label(witness, name).as_ref() == Some(&value);
             failing.iter().all(has) && !fine.iter().any(has)
         })
-    })?;
-    Some(cause)
+    });
+    shared.map(|(_, cause)| cause).collect()
 }
 
 /// Whether a status is a gateway's word about what lies behind it. Source: RFC 9110, sections
@@ -131,7 +145,7 @@ mod tests {
         }
     }
 
-    fn check(failing: &[(&Region, Reason, Option<u16>)], fine: &[&Region], cause: Cause) {
+    fn fitting(failing: &[(&Region, Reason, Option<u16>)], fine: &[&Region]) -> Vec<Cause> {
         let failing: Vec<Witness<'_>> = failing
             .iter()
             .map(|(region, reason, status)| Witness {
@@ -144,7 +158,31 @@ mod tests {
             .iter()
             .map(|region| Witness { region: Some(region), outcome: Outcome::Ok, status: None })
             .collect();
-        assert_eq!(of_failures(&failing, &fine), cause);
+        of_failures(&failing, &fine)
+    }
+
+    fn check(failing: &[(&Region, Reason, Option<u16>)], fine: &[&Region], cause: Cause) {
+        assert_eq!(fitting(failing, fine)[0], cause);
+    }
+
+    #[test]
+    fn what_else_would_fit_is_listed_after_what_is_most_probable() {
+        let (a, b) = (region("a", "aws", "us"), region("b", "aws", "ie"));
+        let (c, d) = (region("c", "gcp", "in"), region("d", "ovh", "us"));
+        let failed = |region| (region, Reason::Timeout, None);
+        let network = Cause::TargetNetwork;
+        assert_eq!(
+            fitting(&[failed(&c)], &[&a, &b]),
+            [Cause::Path, Cause::PathProvider, Cause::PathCountry, network]
+        );
+        assert_eq!(fitting(&[failed(&a), failed(&b)], &[&c]), [Cause::PathProvider, network]);
+        assert_eq!(fitting(&[failed(&a), failed(&c)], &[&b]), [network]);
+        assert_eq!(fitting(&[failed(&a), failed(&b)], &[]), [network, Cause::PathProvider]);
+        assert_eq!(fitting(&[failed(&a), failed(&b), failed(&d)], &[]), [network]);
+        let told = |region| (region, Reason::Status, Some(502));
+        assert_eq!(fitting(&[told(&a), told(&c)], &[]), [Cause::Origin, Cause::TargetHttp]);
+        let mixed = [failed(&a), (&d, Reason::Refused, None)];
+        assert_eq!(fitting(&mixed, &[]), [Cause::TargetMixed, Cause::PathCountry]);
     }
 
     #[test]

@@ -33,6 +33,8 @@
 
 use std::time::Duration;
 
+use quorate_model::odds::{ln_ratio, log2, nats};
+
 /// Thousandths of a nat.
 pub(crate) type MilliNats = i64;
 
@@ -61,44 +63,8 @@ pub(crate) const BUDGET_MILLI: u32 = 1_000;
 /// 365.25 days.
 const YEAR_MICROS: u64 = 31_557_600_000_000;
 
-/// Binary digits behind the point of a logarithm.
-const LOG_BITS: u32 = 24;
-
 /// Not more often than this is the same evidence weighed again because of time.
 const STEP_MIN: Duration = Duration::from_millis(100);
-
-/// The binary logarithm of a number of at least 1, with 24 digits behind the point; truncated, so
-/// at most `2^-24` too small.
-fn log2(number: u64) -> i64 {
-    let number = number.max(1);
-    let shift = number.leading_zeros();
-    let mut mantissa = u128::from(number << shift);
-    let mut log = i64::from(63 - shift);
-    for _ in 0..LOG_BITS {
-        mantissa = (mantissa * mantissa) >> 63;
-        log <<= 1;
-        if mantissa >> 64 != 0 {
-            mantissa >>= 1;
-            log |= 1;
-        }
-    }
-    log
-}
-
-/// A binary logarithm in thousandths of a nat, rounded to the nearest.
-fn nats(log2: i64) -> MilliNats {
-    /// `ln 2` in units of 10^-9.
-    const LN2_NANOS: i128 = 693_147_181;
-    let product = i128::from(log2) * LN2_NANOS;
-    let unit = (1_i128 << LOG_BITS) * 1_000_000;
-    let half = if product < 0 { -unit / 2 } else { unit / 2 };
-    MilliNats::try_from((product + half) / unit).unwrap_or(MilliNats::MAX)
-}
-
-/// `ln(over / under)` in thousandths of a nat; zero counts as one. The error is below 0.501.
-pub(crate) fn ln_ratio(over: u64, under: u64) -> MilliNats {
-    nats(log2(over) - log2(under))
-}
 
 /// `log2 C(n, k)`.
 fn log2_choose(n: usize, k: usize) -> i64 {
@@ -255,26 +221,6 @@ fn weights(failures: &[Failure<'_>]) -> Vec<MilliNats> {
             _ => full[place],
         })
         .collect()
-}
-
-/// Odds in words, such as `1 in 26 million`.
-pub(crate) fn odds(evidence: MilliNats) -> String {
-    /// `ln 10` in units of 10^-6.
-    const TEN_MICROS: MilliNats = 2_302_585;
-    let power = evidence.max(0).saturating_mul(1_000) / TEN_MICROS;
-    let Some(power) = u32::try_from(power).ok().filter(|power| *power < 12) else {
-        return format!("1 in 10^{power}");
-    };
-    let rest = evidence - ln_ratio(10_u64.pow(power), 1) + ln_ratio(10, 1);
-    let two = (10..100_u64).rev().find(|digits| ln_ratio(*digits, 1) <= rest).unwrap_or(10);
-    let number = two * 10_u64.pow(power) / 10;
-    let (count, word) = match number {
-        0..1_000 => (number, ""),
-        1_000..1_000_000 => (number / 1_000, " thousand"),
-        1_000_000..1_000_000_000 => (number / 1_000_000, " million"),
-        _ => (number / 1_000_000_000, " billion"),
-    };
-    format!("1 in {}{word}", count.max(1))
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 //! Works from the verdict alone, so a stored one can be explained as well as the present one.
 
 use quorate_model::{
-    Ballot, BallotEntry, CheckId, Counted, Flag, HumanDuration, RoundId, State, Verdict,
+    Ballot, BallotEntry, CheckId, Counted, Flag, HumanDuration, Odds, RoundId, State, Verdict,
 };
 
 use crate::ballot::reason;
-use crate::evidence::odds;
 use crate::limits::OWN_FAILURES;
 
 /// The ballot of a verdict in sentences: the verdict, one for each region, the arithmetic, and why
@@ -20,6 +19,10 @@ pub fn ballot_in_words(check: &CheckId, verdict: &Verdict) -> Vec<String> {
         "{check} is {} since {} ({}): {}",
         verdict.state, verdict.since, verdict.cause, verdict.summary
     )];
+    if !verdict.also.is_empty() {
+        let also: Vec<&str> = verdict.also.iter().map(|cause| cause.as_str()).collect();
+        words.push(format!("what is seen also fits: {}", also.join(", ")));
+    }
     words.extend(ballot.entries.iter().map(line));
     words.push(arithmetic(verdict));
     words.extend(chance(&verdict.ballot));
@@ -48,7 +51,7 @@ fn line(entry: &BallotEntry) -> String {
         parts.push(format!(", {} in a row", entry.failed_in_a_row));
     }
     if entry.evidence_milli_nats > 0 {
-        parts.push(format!(", by chance {}", odds(entry.evidence_milli_nats.into())));
+        parts.push(format!(", by chance {}", Odds(entry.evidence_milli_nats)));
     }
     if entry.counted != Counted::Yes {
         parts.push(format!("; not counted ({})", reason(entry.counted)));
@@ -91,8 +94,8 @@ fn chance(ballot: &Ballot) -> Option<String> {
     weighed.then(|| {
         format!(
             "all of them by chance: {}; your budget of false alerts allows {}",
-            odds(ballot.evidence_milli_nats.into()),
-            odds(ballot.need_milli_nats.into())
+            Odds(ballot.evidence_milli_nats),
+            Odds(ballot.need_milli_nats)
         )
     })
 }

@@ -128,6 +128,7 @@ pub(crate) fn withdraw(
         state: State::Unknown,
         flags: BTreeSet::new(),
         cause: Cause::None,
+        also: Vec::new(),
         summary: "the check is no longer configured".to_owned(),
         since: now,
         ballot: Ballot {

@@ -53,6 +53,7 @@ pub(crate) fn verdict(verdict: &v1::Verdict) -> Value {
         "state": state_word(verdict.state),
         "flags": verdict.flags,
         "cause": text(&verdict.cause),
+        "also": verdict.also,
         "summary": verdict.summary,
         "since": time(verdict.since_time.as_ref()),
         "failing_regions": verdict.failing_region_count,

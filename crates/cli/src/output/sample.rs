@@ -38,6 +38,7 @@ pub(super) fn verdict() -> v1::Verdict {
         state: v1::State::Down.into(),
         flags: vec!["recovering".to_owned()],
         cause: "target.network".to_owned(),
+        also: vec!["path.provider".to_owned()],
         summary: "3 of 5 regions get no answer".to_owned(),
         since_time: at(190),
         failing_region_count: 3,

@@ -149,6 +149,7 @@ impl Look {
             ("State", self.state(&state_and_flags(&verdict))),
             ("Since", since(&verdict, self.now)),
             ("Cause", dash(&verdict.cause)),
+            ("Also fits", dash(&verdict.also.join(", "))),
             ("Summary", dash(&escaped(&verdict.summary))),
             ("Target", format!("{} {}", check.kind, escaped(&check.target))),
             ("Every", quorate_model::HumanDuration(every).to_string()),

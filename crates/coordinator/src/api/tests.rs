@@ -52,6 +52,7 @@ fn verdict(state: State) -> Verdict {
         state,
         flags: [].into(),
         cause: Cause::None,
+        also: Vec::new(),
         summary: String::new(),
         since: at,
         ballot: Ballot {

@@ -198,6 +198,7 @@ fn unknown(check: &Check, now: Timestamp) -> Verdict {
         state: State::Unknown,
         flags: BTreeSet::new(),
         cause: Cause::None,
+        also: Vec::new(),
         summary: "no region has voted yet".into(),
         since: now,
         ballot: Ballot {

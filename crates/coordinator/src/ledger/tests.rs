@@ -12,6 +12,7 @@ fn verdict(state: State) -> Verdict {
         state,
         flags: BTreeSet::new(),
         cause: Cause::None,
+        also: Vec::new(),
         summary: String::new(),
         since: NOW,
         ballot: Ballot {

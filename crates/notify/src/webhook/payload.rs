@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use quorate_model::{
-    Alert, AlertKind, BallotEntry, Counted, Delivery, IncidentState, NoticeKind, OperatorNotice,
-    Outcome, Scope, Severity, State, Timestamp,
+    Alert, AlertKind, Ballot, BallotEntry, Counted, Delivery, IncidentState, NoticeKind, Odds,
+    OperatorNotice, Outcome, Scope, Severity, State, Timestamp,
 };
 use serde::Serialize;
+
+use crate::render::is_weighed;
 
 /// Bytes below which a body stays. Source: Standard Webhooks 1.0.0, "Payload size".
 pub(super) const BODY_BYTES_MAX: usize = 20_000;
@@ -48,9 +50,13 @@ struct AlertData {
     /// Of the check, when the incident was opened or became more severe.
     verdict: State,
     cause: &'static str,
+    /// What else would fit.
+    also: Vec<&'static str>,
     summary: String,
     scope: Scope,
     quorum: u32,
+    /// How likely the failures are by chance; absent if it was not weighed.
+    coincidence: Option<Coincidence>,
     opened: String,
     resolved: Option<String>,
     onset: Onset,
@@ -62,6 +68,15 @@ struct AlertData {
     regions: Vec<RegionVote>,
     /// Regions that are not listed, to keep the message short.
     regions_left_out: usize,
+}
+
+/// The evidence against the budget of false alerts, in words and in thousandths of a nat.
+#[derive(Serialize)]
+struct Coincidence {
+    chance: String,
+    budget: String,
+    evidence_milli_nats: u32,
+    need_milli_nats: u32,
 }
 
 /// Between these two it began.
@@ -80,6 +95,8 @@ struct RegionVote {
     counted: Counted,
     message: String,
     address: Option<IpAddr>,
+    /// What its failure adds to the evidence.
+    evidence_milli_nats: u32,
 }
 
 #[derive(Serialize)]
@@ -140,9 +157,11 @@ fn alert_data(alert: &Alert, to: Cut) -> AlertData {
         state: incident.state,
         verdict: verdict.state,
         cause: verdict.cause.as_str(),
+        also: verdict.also.iter().map(|cause| cause.as_str()).collect(),
         summary: cut(&verdict.summary, to.text),
         scope: verdict.ballot.scope,
         quorum: verdict.ballot.quorum_effective,
+        coincidence: coincidence(&verdict.ballot),
         opened: incident.opened.to_string(),
         resolved: incident.resolved.map(|at| at.to_string()),
         onset: Onset {
@@ -178,7 +197,17 @@ fn region(entry: &BallotEntry, to: Cut) -> RegionVote {
         counted: entry.counted,
         message: cut(&entry.message, to.text),
         address: entry.address,
+        evidence_milli_nats: entry.evidence_milli_nats,
     }
+}
+
+fn coincidence(ballot: &Ballot) -> Option<Coincidence> {
+    is_weighed(ballot).then(|| Coincidence {
+        chance: Odds(ballot.evidence_milli_nats).to_string(),
+        budget: Odds(ballot.need_milli_nats).to_string(),
+        evidence_milli_nats: ballot.evidence_milli_nats,
+        need_milli_nats: ballot.need_milli_nats,
+    })
 }
 
 fn operator_data(notice: &OperatorNotice, to: Cut) -> OperatorData {

@@ -28,6 +28,9 @@ pub struct Verdict {
     /// Who voted what. Left out in the basic view.
     #[prost(message, optional, tag = "9")]
     pub ballot: ::core::option::Option<Ballot>,
+    /// What else would fit than `cause`, the most probable first.
+    #[prost(string, repeated, tag = "10")]
+    pub also: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Who voted what when a verdict was reached.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -68,6 +68,7 @@ pub fn verdict(state: State, millis: i64, rounds: &[u64]) -> Verdict {
         state,
         flags: BTreeSet::new(),
         cause: Cause::TargetTimeout,
+        also: vec![Cause::PathProvider],
         summary: format!("judged at {millis}"),
         since: at(millis),
         ballot: Ballot {

@@ -32,8 +32,10 @@ impl Case {
         let old = self.verdict.as_ref();
         let scope = votes.scope(state);
         let is_recovering = flags.contains(&Flag::Recovering);
-        let kept = old.filter(|old| old.state == state).map_or(Cause::None, |old| old.cause);
-        let cause = if is_recovering { kept } else { votes.cause(ctx, state).unwrap_or(kept) };
+        let old_of_state = old.filter(|old| old.state == state);
+        let kept = || old_of_state.map(|old| (old.cause, old.also.clone()));
+        let seen = votes.cause(ctx, state).filter(|_| !is_recovering).or_else(kept);
+        let (cause, also) = seen.unwrap_or((Cause::None, Vec::new()));
         let has_settled =
             self.episode.is_none() && has_settled(old, (scope, cause), &mut self.settling, ctx);
         let is_change = old.is_none_or(|old| old.state != state || old.flags != flags);
@@ -47,6 +49,7 @@ impl Case {
             state,
             flags,
             cause,
+            also,
             summary: votes.summary(ctx, state, is_recovering),
             since,
             ballot: votes.ballot(ctx, state, rounds),

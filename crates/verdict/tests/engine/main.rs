@@ -12,3 +12,4 @@ mod properties;
 mod restart;
 mod stage;
 mod votes;
+mod words;

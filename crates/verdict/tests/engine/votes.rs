@@ -160,7 +160,7 @@ fn a_ballot_can_be_read() {
     let words = explain::ballot_in_words(&stage.check, stage.verdict());
     let text = words.join("\n");
     assert!(words[0].starts_with("shop is down since 2023-11-14T22:15:"), "{text}");
-    let summary = "3 of 5 regions: status 503 from a, c, d; fine from ";
+    let summary = "3 of 5 regions: status 503 from a, c, d within 200ms; fine from b, e; chance of";
     assert!(words[0].contains(summary), "{text}");
     assert!(words[1].starts_with("a: fail (assert: status), seen by a1"), "{text}");
     assert!(

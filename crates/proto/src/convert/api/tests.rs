@@ -37,6 +37,7 @@ fn verdict() -> Verdict {
         state: State::Down,
         flags: [Flag::ReducedQuorum].into(),
         cause: Cause::TargetRefused,
+        also: vec![Cause::PathTransit, Cause::PathCountry],
         summary: "connection refused in 3 of 5 regions".to_owned(),
         since: at,
         ballot: Ballot {

@@ -45,6 +45,7 @@ pub fn verdict_to_wire(verdict: &Verdict, full: bool) -> wire::Verdict {
         state: state_to_wire(verdict.state).into(),
         flags: verdict.flags.iter().map(Flag::to_string).collect(),
         cause: verdict.cause.to_string(),
+        also: verdict.also.iter().map(Cause::to_string).collect(),
         summary: verdict.summary.clone(),
         since_time: Some(timestamp_to_wire(verdict.since)),
         failing_region_count: count_to_wire(scope.failing),
@@ -77,10 +78,13 @@ pub fn verdict_from_wire(verdict: wire::Verdict) -> Result<Verdict, WireError> {
     };
     let flags: Result<BTreeSet<Flag>, WireError> =
         verdict.flags.iter().map(|flag| word_from_wire("flags", flag, Flag::from_word)).collect();
+    let also: Result<Vec<Cause>, WireError> =
+        verdict.also.iter().map(|word| word_from_wire("also", word, Cause::from_word)).collect();
     Ok(Verdict {
         state: state_from_wire(verdict.state)?,
         flags: flags?,
         cause: word_from_wire("cause", &verdict.cause, Cause::from_word)?,
+        also: also?,
         summary: verdict.summary,
         since,
         ballot,
