@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use quorate_checks::KINDS;
 use quorate_model::{
-    AlertPolicy, Check, CheckId, FleetPolicy, HumanDuration, KindName, PartialPolicy, Quorum,
-    ReceiverId, RegionId,
+    AlertPolicy, CertificatePolicy, Check, CheckId, FleetPolicy, HumanDuration, KindName,
+    PartialPolicy, Quorum, ReceiverId, RegionId,
 };
 use quorate_yaml::shown;
 
 use crate::gather::Gather;
 use crate::kind::{Choice, choose, options};
-use crate::raw::{CHECK_KEYS, Evidence, RawCheck, RawDefaults, RawPartial};
+use crate::raw::{CHECK_KEYS, Evidence, RawCertificate, RawCheck, RawDefaults, RawPartial};
 use crate::text::Span;
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -92,6 +92,7 @@ pub(crate) fn check(gather: &mut Gather<'_>, setting: &Setting<'_>, id: &CheckId
         quorum,
         alert,
         partial,
+        certificate: certificate(&raw, &setting.defaults),
         labels: raw.labels.unwrap_or_default(),
         depends_on,
         runbook: raw.runbook,
@@ -321,6 +322,12 @@ fn partial(
         to: ids(&to),
         notify,
     }
+}
+
+fn certificate(raw: &RawCheck, defaults: &RawDefaults) -> CertificatePolicy {
+    let warn = |block: Option<&RawCertificate>| block.and_then(|block| block.warn);
+    let warn = warn(raw.certificate.as_ref()).or_else(|| warn(defaults.certificate.as_ref()));
+    warn.map_or_else(CertificatePolicy::default, |ahead| CertificatePolicy { warn: ahead.0 })
 }
 
 /// The names as ids; those that are none have been reported as unknown.

@@ -8,7 +8,7 @@ use quorate_model::{CheckId, Quorum, RegionId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::text::{Address, FalseAlerts, Span};
+use crate::text::{Address, Ahead, FalseAlerts, Span};
 
 /// The pattern of the names that users choose.
 const ID: &str = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$";
@@ -128,6 +128,8 @@ pub(crate) struct RawDefaults {
     pub(crate) alert: Option<RawAlert>,
     /// What happens when only some regions fail.
     pub(crate) partial: Option<RawPartial>,
+    /// What happens when the target's certificate ends soon.
+    pub(crate) certificate: Option<RawCertificate>,
 }
 
 /// A quorum, for the schema only.
@@ -183,6 +185,14 @@ pub(crate) struct RawPartial {
     pub(crate) to: Option<Vec<String>>,
     /// Whether anybody is told at all. Default: true.
     pub(crate) notify: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawCertificate {
+    /// How long before the end of the certificate people are told: up to `400d`, or `off`.
+    /// Default: `21d`.
+    pub(crate) warn: Option<Ahead>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -249,6 +259,8 @@ pub(crate) struct RawCheck {
     pub(crate) alert: Option<RawAlert>,
     /// What happens when only some regions fail.
     pub(crate) partial: Option<RawPartial>,
+    /// What happens when the target's certificate ends soon.
+    pub(crate) certificate: Option<RawCertificate>,
     /// Free labels, copied into alerts.
     pub(crate) labels: Option<BTreeMap<String, String>>,
     /// The checks whose failure explains this one's.
@@ -267,6 +279,7 @@ pub(crate) const CHECK_KEYS: &[&str] = &[
     "allow_single_region",
     "alert",
     "partial",
+    "certificate",
     "labels",
     "depends_on",
     "runbook",

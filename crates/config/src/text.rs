@@ -41,6 +41,50 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// A duration before something, or `off`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Ahead(pub(crate) Option<Duration>);
+
+/// The longest that anything is told ahead: longer than public certificates last.
+const AHEAD_MAX: Duration = Duration::from_secs(400 * 86_400);
+
+impl TryFrom<String> for Ahead {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let span = text.parse::<HumanDuration>().map_err(|_| {
+            let shown = quorate_yaml::shown(&text);
+            format!("\"{shown}\" is neither a duration, such as `21d` or `36h`, nor `off`")
+        })?;
+        if span.0 > AHEAD_MAX {
+            return Err(format!("{span} is too long before: at most {}", HumanDuration(AHEAD_MAX)));
+        }
+        Ok(Self(Some(span.0).filter(|span| !span.is_zero())))
+    }
+}
+
+impl JsonSchema for Ahead {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Ahead".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^(off|([0-9]+(\\.[0-9]{1,6})?(ms|s|m|h|d))+)$",
+            "examples": ["21d", "36h", "off"]
+        })
+    }
+}
+
 /// An address to listen on, `address:port`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]

@@ -35,6 +35,7 @@ defaults:
   allow_single_region: false
   alert: { to: [] }
   partial: { after: 5m, to: [], notify: true }
+  certificate: { warn: 21d }
 policy:
   heartbeat: 2s
   absent_after: 6s
@@ -61,6 +62,7 @@ checks:
     allow_single_region: false
     alert: { to: [] }
     partial: { after: 5m, to: [], notify: true }
+    certificate: { warn: 21d }
     labels: {}
     depends_on: []
 receivers: {}

@@ -97,7 +97,7 @@ pub(crate) fn next_in(duty: &Duty, now: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use quorate_model::{AlertPolicy, Check, PartialPolicy, Quorum, Revision};
+    use quorate_model::{AlertPolicy, CertificatePolicy, Check, PartialPolicy, Quorum, Revision};
 
     use super::*;
 
@@ -115,6 +115,7 @@ mod tests {
             quorum: Quorum::Majority,
             alert: AlertPolicy::default(),
             partial: PartialPolicy::default(),
+            certificate: CertificatePolicy::default(),
             labels: BTreeMap::new(),
             depends_on: Vec::new(),
             runbook: None,

@@ -18,7 +18,7 @@ words! {
         Up = "up",
         /// Some regions keep failing, fewer than the quorum.
         Partial = "partial",
-        /// A quorum of regions finds the target slow or refusing.
+        /// A quorum of regions finds the target slow or refusing, or its certificate ends soon.
         Degraded = "degraded",
         /// A quorum of regions finds the target broken.
         Down = "down",

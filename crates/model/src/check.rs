@@ -44,6 +44,9 @@ pub struct Check {
     pub alert: AlertPolicy,
     /// What happens when only some regions fail.
     pub partial: PartialPolicy,
+    /// What happens when its certificate ends soon.
+    #[serde(default)]
+    pub certificate: CertificatePolicy,
     /// Free labels, copied into alerts.
     pub labels: BTreeMap<String, String>,
     /// Checks whose failure explains this one's.
@@ -195,6 +198,19 @@ pub struct PartialPolicy {
 impl Default for PartialPolicy {
     fn default() -> Self {
         Self { after: Duration::from_secs(300), to: Vec::new(), notify: true }
+    }
+}
+
+/// What happens when the target's certificate ends soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificatePolicy {
+    /// How long before its end people are told; never if `None`.
+    pub warn: Option<Duration>,
+}
+
+impl Default for CertificatePolicy {
+    fn default() -> Self {
+        Self { warn: Some(Duration::from_secs(21 * 86_400)) }
     }
 }
 

@@ -23,7 +23,9 @@ mod words;
 
 pub use alert::{Alert, AlertKind, Delivery, NoticeKind, OperatorNotice};
 pub use ballot::{Ballot, BallotEntry, Cause, Counted, Flag, Scope, State, Verdict};
-pub use check::{AlertPolicy, Check, FleetPolicy, PartialPolicy, Quorum, Revision};
+pub use check::{
+    AlertPolicy, CertificatePolicy, Check, FleetPolicy, PartialPolicy, Quorum, Revision,
+};
 pub use duration::HumanDuration;
 pub use fleet::{AgentSettings, Fleet, ProbeSpec};
 pub use heartbeat::{AnchorSet, Heartbeat};

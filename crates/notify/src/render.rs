@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use quorate_model::{
-    Alert, AlertKind, Ballot, BallotEntry, Counted, Delivery, HumanDuration, Incident, Odds,
-    OperatorNotice, Outcome, Phase, Reason,
+    Alert, AlertKind, Ballot, BallotEntry, Cause, Counted, Delivery, HumanDuration, Incident, Odds,
+    OperatorNotice, Outcome, Phase, Reason, State,
 };
 
 /// Characters of one piece of evidence that are shown.
@@ -68,8 +68,11 @@ fn alert_subject(alert: &Alert) -> String {
             verdict.state.as_str().to_ascii_uppercase()
         }
     };
-    let why =
-        symptom(&verdict.ballot.entries).unwrap_or_else(|| escape(&verdict.summary, MESSAGE_MAX));
+    // A certificate near its end is a symptom of no probe.
+    let is_dated = verdict.state == State::Degraded && verdict.cause == Cause::TargetTls;
+    let why = symptom(&verdict.ballot.entries)
+        .filter(|_| !is_dated)
+        .unwrap_or_else(|| escape(&verdict.summary, MESSAGE_MAX));
     format!("[{state}] {check} ({} regions): {why}", verdict.ballot.scope)
 }
 

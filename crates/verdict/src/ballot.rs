@@ -1,5 +1,6 @@
 //! The ballot: who voted what, kept with each verdict, and the verdict's reason in a sentence.
 
+mod certificate;
 mod proof;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use quorate_model::{
 
 use crate::case::Context;
 use crate::cause::{self, Witness};
+use crate::certificate::Near;
 use crate::count::Count;
 use crate::evidence::MilliNats;
 use crate::vote::{AgentVote, Group, Reading};
@@ -19,6 +21,8 @@ use crate::vote::{AgentVote, Group, Reading};
 pub(crate) struct Votes<'a> {
     pub(crate) groups: &'a [Group],
     pub(crate) count: &'a Count,
+    /// The certificate that ends soon.
+    pub(crate) near: Option<Near>,
 }
 
 fn number(count: usize) -> u32 {
@@ -27,12 +31,13 @@ fn number(count: usize) -> u32 {
 
 impl Votes<'_> {
     /// Failing, live and configured regions as a verdict of `state` shows them: under `partial`
-    /// or `degraded` without a failure these are the regions kept from an answer or slow, under `up`
-    /// none.
+    /// or `degraded` without a failure these are the regions kept from an answer or slow, under a
+    /// certificate near its end those that see it, under `up` none.
     pub(crate) fn scope(&self, state: State) -> Scope {
         let tally = &self.count.tally;
         let failing = match state {
             State::Up => 0,
+            State::Degraded if self.is_about_certificate() => self.see_near_end().count(),
             State::Partial | State::Degraded if tally.failing == 0 => {
                 self.count.blocked + self.count.slow
             }
@@ -72,6 +77,7 @@ impl Votes<'_> {
                 let mut fitting = cause::of_failures(&failing, &fine).into_iter();
                 return fitting.next().map(|first| (first, fitting.collect()));
             }
+            State::Degraded if self.is_about_certificate() => Some(Cause::TargetTls),
             State::Degraded if self.count.is_intermittent() => Some(Cause::TargetIntermittent),
             State::Degraded if self.count.slow >= self.count.blocked && self.count.slow > 0 => {
                 Some(Cause::TargetSlow)
@@ -134,10 +140,13 @@ impl Votes<'_> {
                 _ => parts.push(format!("all within {spread}")),
             }
         }
-        if affected == 0 {
+        let (dated, also_dated) = self.certificate_in_words(ctx, state);
+        let is_dated = dated.is_some();
+        parts.splice(0..0, dated);
+        if affected == 0 && !is_dated {
             let names = fine.join(", ");
             parts.push(format!("fine from {} of {configured} {noun}: {names}", fine.len()));
-        } else if !fine.is_empty() {
+        } else if affected > 0 && !fine.is_empty() {
             parts.push(format!("fine from {}", fine.join(", ")));
         }
         if !silent.is_empty() {
@@ -147,11 +156,12 @@ impl Votes<'_> {
             parts.push(format!("about {} % of scheduled probes fail", (share + 5_000) / 10_000));
         }
         parts.extend(self.proof_in_words(ctx, state));
+        parts.extend(also_dated);
         let parts = parts.join("; ");
         let recovering = if is_recovering { "recovering, " } else { "" };
         if state == State::Unknown {
             format!("no statement: no region succeeds, and too few fail: {parts}")
-        } else if affected == 0 {
+        } else if affected == 0 || is_dated {
             format!("{recovering}{parts}")
         } else {
             format!("{recovering}{affected} of {configured} {noun}: {parts}")

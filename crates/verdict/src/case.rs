@@ -4,6 +4,7 @@
 //! what they show against what is on record, publish what a person would notice, and say when to
 //! look again. Nothing here looks at another check.
 
+mod certificate;
 mod dispute;
 mod onset;
 mod publish;
@@ -445,6 +446,7 @@ impl Case {
             self.notice_due(),
             recovery::due(&self.memory, time),
             incident::digest_due(&self.memory, policy),
+            self.certificate_wake(ctx),
             self.settling.map(|(_, _, since)| since + policy.absent_after),
             Some(self.grace),
         ]

@@ -34,6 +34,8 @@ pub(crate) struct Filing {
 enum Act {
     Open(Severity),
     Raise,
+    /// What was open was about a certificate, and is about this from now on.
+    TakeOver(Severity),
     Reopen(Severity),
     Resolve,
     Tell,
@@ -71,6 +73,9 @@ pub(crate) fn trouble(
     let Some(incident) = incident else {
         return Some(fresh);
     };
+    if is_open(Some(incident)) && memory.expiry.is_incident {
+        return Some(Filing { act: Act::TakeOver(severity), say: Some(kind(severity)) });
+    }
     let is_worse = severity > incident.severity;
     if incident.state == IncidentState::Open {
         if is_worse {
@@ -87,6 +92,11 @@ pub(crate) fn trouble(
     let few = usize::try_from(incident.reopened).is_ok_and(|count| count < FLAPPING_REOPENS);
     let say = if is_worse || few && !was_flapping { Some(kind(severity)) } else { None };
     Some(Filing { act: Act::Reopen(severity), say: say.or_else(|| digest(memory, policy, now)) })
+}
+
+/// Files a notice of something that is not trouble yet.
+pub(crate) fn notice() -> Filing {
+    Filing { act: Act::Open(Severity::Notice), say: Some(AlertKind::Notice) }
 }
 
 /// Files the end of the open incident.
@@ -203,6 +213,15 @@ pub(crate) fn file(
             incident.severity = Severity::Page;
             incident.verdict = verdict.clone();
         }
+        Act::TakeOver(severity) => {
+            memory.expiry.is_incident = false;
+            incident.severity = severity;
+            incident.opened = now;
+            let first_failure = memory.first_failure.unwrap_or(now);
+            incident.last_success = memory.last_success.filter(|last| *last < first_failure);
+            incident.first_failure = first_failure;
+            incident.verdict = verdict.clone();
+        }
         Act::Reopen(severity) => {
             incident.state = IncidentState::Open;
             incident.resolved = None;
@@ -213,6 +232,7 @@ pub(crate) fn file(
             }
         }
         Act::Resolve => {
+            memory.expiry.is_incident = false;
             incident.state = IncidentState::Resolved;
             incident.resolved = Some(now);
         }

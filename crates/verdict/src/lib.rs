@@ -8,8 +8,9 @@
 //! `vote` (what a region says), `episode` (whom to ask again), `hosts` (what asking may cost),
 //! `quorum` (when it is down), `evidence` (whether that can be coincidence), `baseline` (how often a
 //! region fails for nothing), `slow` (what fails now and then), `mixed` (what fails now and then and
-//! was taken for down), `recovery` (when it is over), `incident` (what people are told), `cause`
-//! (who is responsible) and `operators` (what is wrong with ourselves). `case` applies them to one check, [`Engine`] to
+//! was taken for down), `certificate` (what will end soon), `recovery` (when it is over), `incident`
+//! (what people are told), `cause` (who is responsible) and `operators` (what is wrong with
+//! ourselves). `case` applies them to one check, [`Engine`] to
 //! all.
 
 mod alarms;
@@ -18,6 +19,7 @@ mod ballot;
 mod baseline;
 mod case;
 mod cause;
+mod certificate;
 mod conflict;
 mod count;
 mod effect;

@@ -40,6 +40,9 @@ pub(crate) const OWN_FAILURES: u16 = 2;
 /// Successes in a row that each of the recovering regions must show.
 pub(crate) const OWN_SUCCESSES: u16 = 2;
 
+/// Regions that must see the same end of a certificate.
+pub(crate) const CERTIFICATE_WITNESSES: usize = 2;
+
 /// Slow answers in a row after which a region finds the target slow.
 pub(crate) const SLOW_ANSWERS: u16 = 2;
 

@@ -7,13 +7,15 @@ use quorate_model::{FleetPolicy, ReceiverId, RegionId, State, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::Baseline;
+use crate::certificate::Expiry;
 use crate::limits::{FLAPPING_REOPENS, FLAPPING_WINDOWS, REOPENS_MAX};
 use crate::slow::Intermittent;
 
 /// The version of the document that is written.
 const VERSION: u32 = 2;
 
-/// The oldest that is read: it lacks what the slow detector and the baselines know.
+/// The oldest that is read: it lacks what the slow detector, the baselines and the certificates
+/// know.
 const OLDEST: u32 = 1;
 
 /// A recovery under way.
@@ -59,6 +61,9 @@ pub(crate) struct Memory {
     /// What was known of the regions when this was written. Since version 2.
     #[serde(default)]
     pub(crate) baselines: BTreeMap<RegionId, Baseline>,
+    /// What is known of certificates. Since version 2.
+    #[serde(default)]
+    pub(crate) expiry: Expiry,
 }
 
 impl Default for Memory {
@@ -79,6 +84,7 @@ impl Default for Memory {
             intermittent: Intermittent::default(),
             levels: BTreeMap::new(),
             baselines: BTreeMap::new(),
+            expiry: Expiry::default(),
         }
     }
 }
@@ -139,7 +145,7 @@ mod tests {
         let mut document = Memory { latched: State::Down, ..Memory::default() }.write();
         let fields = document.as_object_mut().unwrap();
         fields.insert("version".to_owned(), 1.into());
-        for new in ["intermittent", "levels", "baselines"] {
+        for new in ["intermittent", "levels", "baselines", "expiry"] {
             assert!(fields.remove(new).is_some(), "{new}");
         }
         let memory = Memory::read(&document).unwrap();

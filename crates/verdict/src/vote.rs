@@ -26,6 +26,7 @@ use std::net::IpAddr;
 
 use quorate_model::{BlockReason, Counted, Doubt, Outcome, ProbeResult, Timestamp};
 
+use crate::certificate::NEVER;
 use crate::limits::{MESSAGE_CHARS_MAX, RECENT_MAX};
 use crate::liveness::{Agent, AgentIx, RegionIx, RegionState, Roster};
 
@@ -128,6 +129,8 @@ pub(crate) struct AgentVote {
     pub(crate) status: Option<u16>,
     pub(crate) address: Option<IpAddr>,
     pub(crate) message: Box<str>,
+    /// The end of the certificate that the target showed.
+    pub(crate) cert_ends: Timestamp,
     /// The latest probe that the agent did not trust, with the reason.
     doubt: Option<(Timestamp, Doubt)>,
 }
@@ -144,6 +147,7 @@ impl AgentVote {
             status: None,
             address: None,
             message: Box::default(),
+            cert_ends: NEVER,
             doubt: None,
         }
     }
@@ -209,6 +213,7 @@ impl AgentVote {
             self.fresh_until = fresh_until;
             self.status = evidence.status;
             self.address = evidence.address;
+            self.cert_ends = evidence.cert_not_after.unwrap_or(NEVER);
             self.message = evidence.message.chars().take(MESSAGE_CHARS_MAX).collect();
         }
         is_last
@@ -395,6 +400,18 @@ impl Group {
             return Reading::silent(silent, state);
         }
         self.agreed(roster, sight, side, state)
+    }
+
+    /// The soonest end of a certificate that a success of the region has seen, be it far;
+    /// `None` if no success counts.
+    pub(crate) fn soonest_end(&self, roster: &Roster, sight: Sight) -> Option<Timestamp> {
+        let state = roster.region(self.region).state;
+        let votes = self.votes.iter().filter(|vote| {
+            let agent = roster.member(vote.agent, self.region);
+            vote.say().is_some_and(Say::is_success)
+                && agent.is_some_and(|agent| vote.counted(agent, state, sight) == Counted::Yes)
+        });
+        votes.map(|vote| vote.cert_ends).min()
     }
 
     /// The reading of the agents that are on the deciding side.

@@ -37,6 +37,16 @@ fn the_symptom_is_that_of_most_counted_failures() {
 }
 
 #[test]
+fn a_certificate_is_told_by_its_date_although_a_region_fails() {
+    let mut notice = alert(AlertKind::Notice);
+    let verdict = &mut notice.incident.verdict;
+    (verdict.state, verdict.cause) = (State::Degraded, Cause::TargetTls);
+    "certificate ends in 6 days".clone_into(&mut verdict.summary);
+    let shown = subject(&Delivery::Alert(Box::new(notice)));
+    assert_eq!(shown, "[DEGRADED] shop (3/5 regions): certificate ends in 6 days");
+}
+
+#[test]
 fn nothing_from_a_target_reaches_a_terminal_unescaped() {
     let shown = escape("a\u{1b}[2J\r\n\u{202e}b\u{9b}\u{200b}\u{7f}c \u{fc}", 100);
     assert_eq!(shown, "a\\u{1b}[2J\\r\\n\\u{202e}b\\u{9b}\\u{200b}\\u{7f}c \u{fc}");

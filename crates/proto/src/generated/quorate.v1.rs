@@ -108,7 +108,7 @@ pub enum State {
     Up = 2,
     /// Some regions keep failing, fewer than the quorum.
     Partial = 3,
-    /// A quorum finds the target slow or refusing.
+    /// A quorum finds the target slow or refusing, or its certificate ends soon.
     Degraded = 4,
     /// A quorum finds the target broken.
     Down = 5,

@@ -18,7 +18,6 @@ use quorate_model::Timestamp;
 
 use super::{Case, Context};
 use crate::count::Count;
-use crate::incident;
 use crate::vote::Sight;
 
 impl Case {
@@ -47,7 +46,8 @@ impl Case {
         let Some(since) = self.trouble_since(ctx, count) else {
             return;
         };
-        let open = self.incident.as_ref().filter(|incident| incident::is_open(Some(*incident)));
+        let is_open = self.is_open();
+        let open = self.incident.as_ref().filter(|_| is_open);
         let known = open.map_or(self.memory.first_failure, |open| Some(open.first_failure));
         if known.is_some_and(|first| first <= since) {
             return;
@@ -57,7 +57,7 @@ impl Case {
         let noted = self.memory.last_success.filter(|last| *last < since);
         let last_success = seen.max(noted);
         self.memory.last_success = last_success;
-        match self.incident.as_mut().filter(|incident| incident::is_open(Some(incident))) {
+        match self.incident.as_mut().filter(|_| is_open) {
             Some(open) => (open.last_success, open.first_failure) = (last_success, since),
             None => self.memory.first_failure = Some(since),
         }

@@ -26,9 +26,9 @@ impl Case {
         if is_blind && ctx.now < self.grace || self.memory.latched == State::Unknown && !is_blind {
             return;
         }
-        let state = if is_blind { State::Unknown } else { self.memory.latched };
+        let state = if is_blind { State::Unknown } else { self.shown() };
         let flags = self.flags(ctx, state);
-        let votes = Votes { groups: &self.groups, count };
+        let votes = Votes { groups: &self.groups, count, near: self.near_end(ctx) };
         let old = self.verdict.as_ref();
         let scope = votes.scope(state);
         let is_recovering = flags.contains(&Flag::Recovering);
@@ -75,7 +75,7 @@ impl Case {
         let state = published.state;
         // What an episode does not believe is still what the regions said last.
         let count = if state == State::Down { self.count(ctx) } else { self.count_from(ctx, None) };
-        let votes = Votes { groups: &self.groups, count: &count };
+        let votes = Votes { groups: &self.groups, count: &count, near: self.near_end(ctx) };
         let is_recovering = published.flags.contains(&Flag::Recovering);
         Some(Verdict {
             summary: votes.summary(ctx, state, is_recovering),

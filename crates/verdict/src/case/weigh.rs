@@ -25,7 +25,7 @@ impl Case {
     /// Without sight an open incident is frozen, and nothing else is known.
     pub(super) fn lose_sight(&mut self) {
         self.memory.recovery = None;
-        if !incident::is_open(self.incident.as_ref()) && self.memory.latched != State::Down {
+        if !self.is_open() && self.memory.latched != State::Down {
             self.memory.latched = State::Unknown;
         }
     }
@@ -38,6 +38,17 @@ impl Case {
         effects: &mut Vec<Effect>,
     ) -> Option<Filing> {
         self.note_trouble(ctx, count);
+        let filing = self.weigh_votes(ctx, count, effects);
+        self.follow_certificates(ctx);
+        if filing.is_some() { filing } else { self.file_certificate(ctx) }
+    }
+
+    fn weigh_votes(
+        &mut self,
+        ctx: &Context<'_>,
+        count: &Count,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Filing> {
         if self.memory.latched == State::Down {
             self.recover(ctx, count, effects)
         } else if count.ruling == Ruling::Down {
@@ -130,13 +141,13 @@ impl Case {
             return None;
         }
         self.memory.first_failure = None;
-        incident::is_open(self.incident.as_ref()).then(|| incident::over(&self.memory))
+        self.is_open().then(|| incident::over(&self.memory))
     }
 
     /// Anything but down: follow the votes, but take back what people were told only after `R`.
     fn drift(&mut self, ctx: &Context<'_>, count: &Count) -> Option<Filing> {
         let want = count.condition().unwrap_or(State::Unknown);
-        let is_open = incident::is_open(self.incident.as_ref());
+        let is_open = self.is_open();
         if is_open && want < self.memory.latched {
             let run = *self.memory.recovery.get_or_insert(Recovery { since: ctx.now, shown: true });
             let time = self.memory.recovery_time(ctx.policy(), ctx.now);
@@ -171,9 +182,8 @@ impl Case {
 
     /// When people are told that some regions keep failing.
     pub(super) fn notice_due(&self) -> Option<Timestamp> {
-        let waits = self.memory.latched == State::Partial
-            && self.check.partial.notify
-            && !incident::is_open(self.incident.as_ref());
+        let waits =
+            self.memory.latched == State::Partial && self.check.partial.notify && !self.is_open();
         self.memory.first_failure.filter(|_| waits).map(|first| first + self.check.partial.after)
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use proptest::prelude::*;
-use quorate_model::{AlertPolicy, Counted, PartialPolicy, Quorum, Revision};
+use quorate_model::{AlertPolicy, CertificatePolicy, Counted, PartialPolicy, Quorum, Revision};
 use std::time::Duration;
 
 fn check() -> Check {
@@ -17,6 +17,7 @@ fn check() -> Check {
         quorum: Quorum::Majority,
         alert: AlertPolicy::default(),
         partial: PartialPolicy::default(),
+        certificate: CertificatePolicy::default(),
         labels: std::collections::BTreeMap::new(),
         depends_on: Vec::new(),
         runbook: None,

@@ -1,5 +1,7 @@
 use super::*;
-use quorate_model::{AlertPolicy, PartialPolicy, Quorum, Region, RegionId, Revision};
+use quorate_model::{
+    AlertPolicy, CertificatePolicy, PartialPolicy, Quorum, Region, RegionId, Revision,
+};
 
 fn check(quorum: Quorum, within: Option<u64>) -> Check {
     Check {
@@ -15,6 +17,7 @@ fn check(quorum: Quorum, within: Option<u64>) -> Check {
         quorum,
         alert: AlertPolicy { within: within.map(Duration::from_secs), ..AlertPolicy::default() },
         partial: PartialPolicy::default(),
+        certificate: CertificatePolicy::default(),
         labels: BTreeMap::new(),
         depends_on: Vec::new(),
         runbook: None,

@@ -1,5 +1,5 @@
 use super::*;
-use quorate_model::{AlertPolicy, PartialPolicy, Quorum, Revision};
+use quorate_model::{AlertPolicy, CertificatePolicy, PartialPolicy, Quorum, Revision};
 
 fn check_of(regions: &str) -> Check {
     Check {
@@ -15,6 +15,7 @@ fn check_of(regions: &str) -> Check {
         quorum: Quorum::Majority,
         alert: AlertPolicy::default(),
         partial: PartialPolicy::default(),
+        certificate: CertificatePolicy::default(),
         labels: BTreeMap::new(),
         depends_on: Vec::new(),
         runbook: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    AgentId, AlertKind, BlockReason, BootId, Check, CheckId, Doubt, Evidence, Fleet, Health,
+    AgentId, AlertKind, BlockReason, BootId, Cause, Check, CheckId, Doubt, Evidence, Fleet, Health,
     Incident, IncidentState, Observation, Outcome, Phase, ProbeResult, Quorum, RegionId, ResultId,
     Revision, RoundId, State, Suspicion, Timestamp,
 };
@@ -94,6 +94,8 @@ struct World {
     told: BTreeMap<CheckId, bool>,
     groundless: BTreeMap<CheckId, Timestamp>,
     asked: Vec<(CheckId, RoundId, AgentId)>,
+    /// The end of the certificate that most servers show.
+    ends: Timestamp,
     pages: usize,
     resolved: usize,
 }
@@ -115,6 +117,7 @@ impl World {
             told: BTreeMap::new(),
             groundless: BTreeMap::new(),
             asked: Vec::new(),
+            ends: Timestamp::from_micros(i64::MAX),
             pages: 0,
             resolved: 0,
         };
@@ -167,7 +170,11 @@ impl World {
         if is_end {
             self.resolved += 1;
             assert_eq!(self.told.insert(check.clone(), false), Some(true), "{verdict:?}");
-            assert_eq!(verdict.state, State::Up);
+            // Only a certificate outlasts an incident, or ends one beside other trouble.
+            let is_left = verdict.state == State::Degraded && verdict.cause == Cause::TargetTls;
+            let is_renewed = |incident: &Incident| incident.verdict.cause == Cause::TargetTls;
+            let is_dated = is_left || incident.as_ref().is_some_and(is_renewed);
+            assert!(verdict.state == State::Up || is_dated, "{verdict:?}");
         } else if !alerts.is_empty() {
             self.told.insert(check.clone(), true);
         }
@@ -274,6 +281,7 @@ impl World {
             _ => Revision(self.dice.roll(9)),
         };
         self.sequence += 1;
+        let cert_not_after = self.certificate();
         let result = ProbeResult {
             id: ResultId { agent: agent.clone(), boot: BootId(1), sequence: self.sequence },
             region: home.clone(),
@@ -288,6 +296,7 @@ impl World {
                 total: age,
                 phases: Vec::new(),
                 evidence: Evidence {
+                    cert_not_after,
                     retry_after: (self.dice.roll(9) == 0).then(|| secs(self.dice.roll(100_000))),
                     ..Evidence::default()
                 },
@@ -396,6 +405,19 @@ impl World {
             started,
             health: Health::Fine,
         })));
+    }
+
+    /// The certificate that a probe sees: here and there still that of yesterday.
+    fn certificate(&mut self) -> Option<Timestamp> {
+        let days = |count: u64| secs(count * 86_400);
+        if self.dice.roll(300) == 0 {
+            self.ends = self.now + *self.dice.pick(&[days(6), days(60), days(60)]);
+        }
+        match self.dice.roll(20) {
+            0 => None,
+            1 => Some(self.now + days(20)),
+            _ => Some(self.ends),
+        }
     }
 
     /// A target breaks or is repaired, everywhere or in one region.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    AgentId, AlertKind, AlertPolicy, BootId, Check, CheckId, Evidence, Fleet, FleetPolicy, Health,
-    NoticeKind, Observation, Outcome, PartialPolicy, Phase, ProbeResult, Quorum, Reason, Region,
-    RegionId, ResultId, Revision, RoundId, Suspicion, Timestamp, Verdict,
+    AgentId, AlertKind, AlertPolicy, BootId, CertificatePolicy, Check, CheckId, Evidence, Fleet,
+    FleetPolicy, Health, NoticeKind, Observation, Outcome, PartialPolicy, Phase, ProbeResult,
+    Quorum, Reason, Region, RegionId, ResultId, Revision, RoundId, Suspicion, Timestamp, Verdict,
 };
 use quorate_verdict::{Effect, Engine, Event, Restore, Transition, schedule};
 
@@ -22,6 +22,16 @@ const LATENCY: Duration = Duration::from_millis(50);
 
 pub(crate) fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
+}
+
+/// What the target's certificate says to some agents, from some time on.
+#[derive(Debug, Clone)]
+pub(crate) struct Certificate {
+    pub(crate) from: Duration,
+    /// The first letters of the agents that see it.
+    pub(crate) who: &'static str,
+    /// From the start of the play.
+    pub(crate) ends_in: Duration,
 }
 
 /// What an agent meets, from when to when.
@@ -66,6 +76,7 @@ pub(crate) struct Stage {
     pub(crate) check: CheckId,
     pub(crate) now: Timestamp,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) certificates: Vec<Certificate>,
     pub(crate) log: Vec<(Duration, Effect)>,
     pub(crate) results: Vec<ProbeResult>,
     members: Vec<Member>,
@@ -94,6 +105,7 @@ pub(crate) fn shop() -> Check {
         quorum: Quorum::Majority,
         alert: AlertPolicy { to: vec!["oncall".parse().expect("an id")], ..AlertPolicy::default() },
         partial: PartialPolicy::default(),
+        certificate: CertificatePolicy::default(),
         labels: BTreeMap::new(),
         depends_on: Vec::new(),
         runbook: None,
@@ -133,6 +145,7 @@ impl Stage {
             fleet: Arc::new(fleet_of(check)),
             now: start,
             faults,
+            certificates: Vec::new(),
             log: Vec::new(),
             results: Vec::new(),
             members: agents
@@ -256,10 +269,7 @@ impl Stage {
         let name = self.members[agent].id.as_str();
         self.faults
             .iter()
-            .find(|fault| {
-                let hits = fault.who.split(' ').any(|who| who == "all" || name.starts_with(who));
-                hits && fault.from <= at && at < fault.to
-            })
+            .find(|fault| is_among(fault.who, name) && fault.from <= at && at < fault.to)
             .map(|fault| &fault.what)
     }
 
@@ -362,6 +372,14 @@ impl Stage {
         let member = &mut self.members[agent];
         member.sequence += 1;
         let status = (outcome == STATUS).then_some(503);
+        let name = member.id.as_str();
+        let since = self.now - self.start;
+        let shown = self.certificates.iter().rev();
+        let cert_not_after = shown
+            .filter(|shown| shown.from <= since && is_among(shown.who, name))
+            .map(|shown| self.start + shown.ends_in)
+            .next()
+            .filter(|_| outcome.is_success());
         ProbeResult {
             id: ResultId {
                 agent: member.id.clone(),
@@ -379,7 +397,7 @@ impl Stage {
                 outcome,
                 total: takes,
                 phases: Vec::new(),
-                evidence: Evidence { status, ..Evidence::default() },
+                evidence: Evidence { status, cert_not_after, ..Evidence::default() },
             },
         }
     }
@@ -465,6 +483,10 @@ impl Stage {
             .map(|incident| incident.id.to_string())
             .collect()
     }
+}
+
+fn is_among(letters: &str, agent: &str) -> bool {
+    letters.split(' ').any(|who| who == "all" || agent.starts_with(who))
 }
 
 pub(crate) fn fault(from: u64, to: u64, who: &'static str, what: What) -> Fault {
