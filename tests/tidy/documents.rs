@@ -105,3 +105,19 @@ fn decision_records_are_numbered_without_gaps_and_short() {
     }
     none("docs/adr", &problems);
 }
+
+/// Written anew with `UPDATE=1`.
+#[test]
+fn the_page_of_status_codes_has_the_table_of_the_code() {
+    let path = root().join("docs/status-codes.md");
+    let page = text(&path);
+    let (head, _) = page.split_once("\n| code |").expect("a table");
+    let fresh = format!("{head}\n{}", quorate_model::status_codes_in_markdown());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &fresh).expect("a page that can be written");
+    }
+    assert!(
+        page == fresh,
+        "docs/status-codes.md is old: UPDATE=1 cargo test -p quorate-tests --test tidy"
+    );
+}

@@ -1,53 +1,8 @@
-//! What HTTP status codes mean for a check.
+//! The statuses that a check expects, and what it makes of the others.
 
-use quorate_model::{BlockReason, Outcome, Phase, Reason};
+use quorate_model::{Outcome, Phase, Reason, StatusInfo, StatusOutcome};
 
 use crate::phase::Stop;
-
-/// What a code means unless the check expects it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meaning {
-    /// As asked for.
-    Fine,
-    /// As asked for, if the request carried one of these headers; else the server is wrong.
-    FineAfter(&'static [&'static str]),
-    /// The target answers, but keeps its answer back.
-    Blocked(BlockReason),
-    /// Not as asked for.
-    Failed,
-}
-
-/// One row for each code whose meaning is not that of its class.
-struct Row {
-    code: u16,
-    words: &'static str,
-    meaning: Meaning,
-}
-
-/// In order of the codes. Source: RFC 9110, section 15; RFC 6585, section 4 (429); RFC 7725 (451).
-const TABLE: &[Row] = &[
-    Row { code: 206, words: "part of the resource", meaning: Meaning::FineAfter(&["range"]) },
-    Row {
-        code: 304,
-        words: "unchanged",
-        meaning: Meaning::FineAfter(&["if-none-match", "if-modified-since"]),
-    },
-    Row {
-        code: 403,
-        words: "understood and refused",
-        meaning: Meaning::Blocked(BlockReason::Forbidden),
-    },
-    Row {
-        code: 429,
-        words: "too many requests",
-        meaning: Meaning::Blocked(BlockReason::RateLimit),
-    },
-    Row {
-        code: 451,
-        words: "refused for legal reasons",
-        meaning: Meaning::Blocked(BlockReason::Forbidden),
-    },
-];
 
 /// Codes that a check expects: one, or an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,15 +75,6 @@ impl std::fmt::Display for StatusRange {
     }
 }
 
-/// What `code` means by the table, or by its class.
-pub(crate) fn meaning(code: u16) -> Meaning {
-    match TABLE.iter().find(|row| row.code == code) {
-        Some(row) => row.meaning,
-        None if (200..=299).contains(&code) => Meaning::Fine,
-        None => Meaning::Failed,
-    }
-}
-
 /// Judges `code`, given what the check expects (nothing: what the table says) and whether the
 /// request carried a header.
 pub(crate) fn judge(
@@ -147,24 +93,32 @@ pub(crate) fn judge(
     };
     let fails = |outcome| Stop { outcome, message: format!("status {code}, expected {wanted}") };
     let failed = fails(Outcome::Fail { phase: Phase::Assert, reason: Reason::Status });
-    match meaning(code) {
-        Meaning::Blocked(reason) => {
-            let words = TABLE.iter().find(|row| row.code == code);
-            let words = words.map_or("blocked", |row| row.words);
+    let Some(row) = StatusInfo::of(code).map(StatusInfo::row) else {
+        return Err(failed);
+    };
+    match row.outcome {
+        StatusOutcome::Blocked(reason) => {
+            let words = row.means;
             Err(Stop::blocked(reason, format!("status {code} ({words}), expected {wanted}")))
         }
-        Meaning::Fine if expected.is_empty() => Ok(()),
-        Meaning::FineAfter(headers)
+        StatusOutcome::Ok if expected.is_empty() => Ok(()),
+        StatusOutcome::OkAfter(headers)
             if expected.is_empty() && headers.iter().any(|name| sent(name)) =>
         {
             Ok(())
         }
-        Meaning::Fine | Meaning::FineAfter(_) | Meaning::Failed => Err(failed),
+        StatusOutcome::Ok
+        | StatusOutcome::OkAfter(_)
+        | StatusOutcome::Followed
+        | StatusOutcome::Fail
+        | StatusOutcome::Interim => Err(failed),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use quorate_model::BlockReason;
+
     use super::*;
 
     fn word(code: u16, expected: &[&str], sent: &str) -> &'static str {
@@ -217,10 +171,5 @@ mod tests {
         for text in ["", "20", "2000", "xx", "0xx", "+20", "299-200", "a-b", "200-"] {
             assert!(StatusRange::parse(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn the_table_is_in_order_without_repetition() {
-        assert!(TABLE.is_sorted_by(|left, right| left.code < right.code));
     }
 }

@@ -120,10 +120,10 @@ pub(crate) enum Command {
     Get(Get),
     /// Print verdicts as they change
     Watch(Watch),
-    /// Say in words who voted what on a check, and why it was judged as it was
+    /// Say why a check was judged as it was, or what an HTTP status code means
     Explain {
-        /// The check
-        #[arg(value_name = "CHECK")]
+        /// The check, or a code such as 522 (needs no coordinator)
+        #[arg(value_name = "CHECK|CODE")]
         name: String,
     },
     /// Run a check from here

@@ -211,3 +211,23 @@ async fn contexts_are_saved_listed_and_selected() {
     assert!(err.contains("no contexts"), "{err}");
     assert_eq!(said(&["get", "checks", "--context", "prod"]).await.0, 5);
 }
+
+#[tokio::test]
+async fn a_status_code_is_explained_without_a_coordinator() {
+    let (code, out, err) = said(&["explain", "522"]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_snapshot!(out, @"
+    522 Connection Timed Out
+      means: no connection to the origin in time
+      responsible: origin (the edge is fine)
+      outcome: fail
+      what to do: overloaded origin, firewall that drops the delivery network's addresses
+    ");
+    let (code, out, _) = said(&["explain", "499", "-o", "json"]).await;
+    assert_eq!(code, 0);
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&document["is_registered"], &document["outcome"]), (&false.into(), &"fail".into()));
+    let (code, out, err) = said(&["explain", "42"]).await;
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("42 is no HTTP status code"), "{err}");
+}

@@ -18,6 +18,7 @@ mod problem;
 mod region;
 mod result;
 mod secret;
+mod status;
 mod time;
 mod words;
 
@@ -42,4 +43,5 @@ pub use result::{
     Suspicion,
 };
 pub use secret::Secret;
+pub use status::{StatusCode, StatusInfo, StatusOutcome, status_codes_in_markdown};
 pub use time::Timestamp;

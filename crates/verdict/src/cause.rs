@@ -19,7 +19,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_model::{Cause, Outcome, Phase, Reason, Region};
+use quorate_model::{Cause, Outcome, Phase, Reason, Region, StatusInfo};
 
 /// One region's evidence.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ pub(crate) fn of_failures(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Vec<
     if !fine.is_empty() {
         fitting.extend(&shared);
     }
-    if failing.iter().all(|witness| witness.status.is_some_and(is_gateways)) {
+    if failing.iter().all(|witness| witness.status.is_some_and(is_of_origin)) {
         fitting.push(Cause::Origin);
     }
     fitting.extend(dominant_symptom(failing));
@@ -86,10 +86,9 @@ fn shared_labels(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Vec<Cause> {
     shared.map(|(_, cause)| cause).collect()
 }
 
-/// Whether a status is a gateway's word about what lies behind it. Source: RFC 9110, sections
-/// 15.6.3 and 15.6.5, and the codes 520 to 527 and 530 that a large delivery network added.
-fn is_gateways(status: u16) -> bool {
-    matches!(status, 502 | 504 | 520..=527 | 530)
+/// Whether a status is a gateway's word about what lies behind it.
+fn is_of_origin(status: u16) -> bool {
+    StatusInfo::of(status).is_some_and(|info| info.row().is_of_origin())
 }
 
 /// The cause that one probe's outcome points at.

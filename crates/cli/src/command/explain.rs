@@ -1,4 +1,6 @@
-//! `quorate explain`: the ballot in words.
+//! `quorate explain`: the ballot in words, or a status code.
+
+mod status;
 
 use quorate_model::CheckId;
 use quorate_proto::convert::api::verdict_from_wire;
@@ -11,7 +13,7 @@ use crate::exit::{Exit, Failure, bad};
 use crate::output::table::bare;
 use crate::output::{Console, escaped, json};
 
-/// Says who voted what on a check, and why it was judged as it was.
+/// Says who voted what on a check, and why it was judged as it was; or what a status code means.
 ///
 /// # Cancellation
 ///
@@ -21,6 +23,9 @@ pub(super) async fn run(
     global: &Global,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
+    if let Some(code) = status::code(name) {
+        return status::run(code, global, console);
+    }
     let connection = connect(global, console).await?;
     let check = one_check(&connection, name).await?;
     if global.output.is_json() {
