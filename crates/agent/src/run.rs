@@ -65,6 +65,7 @@ pub async fn run(options: Options, tasks: &Tasks) -> Result<(), AgentError> {
     let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
     let revisions = Revisions::default();
     let probing = tasks.group();
+    let wall = options.environment.wall().clone();
     let shared = Arc::new(shared(&options, &outbox, &selftest, &lag, probing.token()));
     let prober = Prober::new(
         shared,
@@ -83,6 +84,7 @@ pub async fn run(options: Options, tasks: &Tasks) -> Result<(), AgentError> {
         retry_max: limits.reconnect,
         grace: limits.grace.saturating_sub(PROBES_END),
         clock: options.clock,
+        wall,
         outbox,
         commands,
         revisions,

@@ -5,6 +5,7 @@ mod session;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use quorate_checks::WallClock;
 use quorate_model::{AgentSettings, BootId, Timestamp};
 use quorate_proto::agent::v1 as wire;
 use quorate_proto::agent::v1::agent_service_client::AgentServiceClient;
@@ -52,6 +53,8 @@ pub(crate) struct Uplink {
     pub(crate) retry_max: Duration,
     pub(crate) grace: Duration,
     pub(crate) clock: Clock,
+    /// Told what time it is by the coordinator.
+    pub(crate) wall: WallClock,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) revisions: Revisions,
@@ -235,7 +238,7 @@ impl Uplink {
             known_revisions: revisions.clone(),
             spooled_result_count: i64::try_from(spooled).unwrap_or(i64::MAX),
             region: self.region.clone(),
-            send_time: Some(convert::timestamp_to_wire(self.clock.now())),
+            send_time: Some(convert::timestamp_to_wire(self.clock.wall())),
         }
     }
 }

@@ -21,7 +21,7 @@ use quorate_agent::Options;
 use quorate_checks::{CheckKind, Egress, Environment, Policy, Probe, ProbeContext};
 use quorate_model::{Evidence, Observation, OptionProblem, Outcome, Phase, ProbeSpec, Reason};
 use quorate_proto::agent::v1 as wire;
-use quorate_proto::convert::agent::{duration_to_wire, spec_to_wire};
+use quorate_proto::convert::agent::{duration_to_wire, spec_to_wire, timestamp_from_wire};
 use quorate_runtime::{Clock, Tasks};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use wire::connect_request::Message;
 use wire::connect_response::Message as Reply;
 
-/// Probes that do as told: `ok`, `fail` or `hang`.
+/// Probes that do as told: `ok`, `fail`, `hang`, or `tell` what time it is for certificates.
 #[derive(Debug)]
 struct Fake;
 
@@ -106,7 +106,9 @@ impl Probe for FakeProbe {
                 }
                 _ => (millis, Outcome::Ok),
             };
-            Observation { outcome, total, phases: Vec::new(), evidence: Evidence::default() }
+            let time = (self.does == "tell").then(|| context.environment.wall().now());
+            let evidence = Evidence { cert_not_after: time, ..Evidence::default() };
+            Observation { outcome, total, phases: Vec::new(), evidence }
         })
     }
 }
@@ -384,6 +386,40 @@ async fn goes_to_the_next_coordinator_and_obeys_a_drain() {
     let (_peer, _) = coordinator.welcome(0).await;
     let unseen = tokio::time::timeout(Duration::from_millis(1), stranger.hello()).await;
     assert!(unseen.is_err(), "another authority's coordinator is not spoken to");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn clocks_are_compared_and_dates_judged_by_the_coordinators() {
+    let authority = Authority::new();
+    let mut coordinator = Coordinator::start(&authority).await;
+    let agent = Agent::start(&authority, &[coordinator.address], None);
+    let (mut peer, hello) = coordinator.welcome(0).await;
+    let machine = timestamp_from_wire("send_time", hello.send_time.expect("a time"));
+    let century = Duration::from_secs(100 * 365 * 86_400);
+    let later = machine.expect("an instant") + century;
+    peer.time = Some(later);
+    peer.configure(update(spec("dated", 1, "tell"), 1)).await;
+    let told = peer
+        .until(|message| match message {
+            Message::ResultBatch(batch) => {
+                let evidence = batch.results.last()?.evidence.as_ref()?;
+                let time = timestamp_from_wire("time", evidence.cert_not_after?).ok()?;
+                (time >= later).then_some(time)
+            }
+            _ => None,
+        })
+        .await;
+    assert!(told < later + DEADLINE, "{told}");
+    // What it says of its own clock stays the machine's.
+    let said = peer
+        .until(|message| match message {
+            Message::Heartbeat(beat) => beat.send_time,
+            _ => None,
+        })
+        .await;
+    let said = timestamp_from_wire("send_time", said).expect("an instant");
+    assert!(said < later, "{said}");
     agent.stop().await;
 }
 

@@ -10,6 +10,7 @@ use quorate_model::Phase;
 use crate::policy::Policy;
 use crate::resolve::Resolver;
 use crate::tls::{TlsBase, TlsError};
+use crate::wall::WallClock;
 
 /// How an agent reaches the world.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,6 +49,7 @@ pub struct Environment {
     pub(crate) policy: Arc<Policy>,
     pub(crate) resolver: Arc<Resolver>,
     pub(crate) tls: TlsBase,
+    pub(crate) wall: WallClock,
 }
 
 /// Why an agent cannot probe at all.
@@ -69,12 +71,18 @@ impl Environment {
             policy: Arc::new(policy),
             resolver: Arc::new(Resolver::system().map_err(EnvironmentError::Resolver)?),
             tls: TlsBase::system()?,
+            wall: WallClock::default(),
         })
     }
 
     /// What this agent may contact.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The clock by which dates are judged.
+    pub fn wall(&self) -> &WallClock {
+        &self.wall
     }
 }
 

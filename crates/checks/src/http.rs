@@ -124,7 +124,8 @@ impl HttpProbe {
                 continue;
             }
             trace.evidence.pop_hint = hint::pop(&head.headers);
-            trace.evidence.retry_after = hint::retry_after(head.status, &head.headers);
+            trace.evidence.retry_after =
+                hint::retry_after(head.status, &head.headers, context.environment.wall());
             let request = (&ask.url, &ask.headers);
             self.expect.head(request, head.status.as_u16(), &head.headers)?;
             let read = live.read(&mut body, self.max_body).await;

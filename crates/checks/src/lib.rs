@@ -16,6 +16,7 @@ mod resolve;
 mod status;
 mod tcp;
 mod tls;
+mod wall;
 
 pub use connect::{ReachError, reach};
 pub use context::{Egress, Environment, EnvironmentError, PhaseCell, ProbeContext};
@@ -24,3 +25,4 @@ pub use policy::Policy;
 pub use registry::{CheckKind, KINDS, Probe, kind};
 pub use resolve::Resolver;
 pub use tls::TlsError;
+pub use wall::WallClock;

@@ -1,4 +1,4 @@
-//! The stopwatch of a probe: the only place of this crate that reads a clock.
+//! The stopwatch of a probe: the only place of this crate that measures time.
 //!
 //! Every moment of a probe belongs to exactly one phase, so the phases always add up to the total.
 
@@ -269,19 +269,6 @@ pub(crate) fn cut(mut text: String, bytes_max: usize) -> String {
         text.push('…');
     }
     text
-}
-
-/// Seconds since the epoch by the wall clock, for dates that a target sends.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place of this crate that reads the wall clock"
-)]
-pub(crate) fn wall_seconds() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .unwrap_or(0)
 }
 
 #[expect(

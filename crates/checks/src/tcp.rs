@@ -240,9 +240,9 @@ impl TcpProbe {
         match &self.tls {
             None => self.talk(trace, stream).await?,
             Some(plan) => {
-                let base = &context.environment.tls;
                 let name = (self.endpoint.host.as_str(), [].as_slice());
-                let stream = tls::handshake(trace, base, plan, name, stream).await?;
+                let stream =
+                    tls::handshake(trace, &context.environment, plan, name, stream).await?;
                 self.talk(trace, stream).await?;
             }
         }

@@ -1,6 +1,7 @@
 //! TLS handshakes that say exactly what is wrong.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use quorate_model::{OptionProblem, Phase, Reason, Timestamp};
 use rustls::client::WebPkiServerVerifier;
@@ -18,7 +19,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::context::Environment;
 use crate::phase::{Stop, Trace, cut};
+use crate::wall::WallClock;
 
 /// The options of TLS, for every kind that speaks it.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -126,7 +129,7 @@ impl TlsBase {
 /// Shakes hands on `stream`, offering `alpn` protocols; notes phase, protocol and certificate.
 pub(crate) async fn handshake(
     trace: &mut Trace,
-    base: &TlsBase,
+    environment: &Environment,
     plan: &TlsPlan,
     (host, alpn): (&str, &[&str]),
     stream: TcpStream,
@@ -140,11 +143,12 @@ pub(crate) async fn handshake(
         })?,
     };
     let recorder = Arc::new(Recorder {
-        verifier: Arc::clone(plan.verifier.as_ref().unwrap_or(&base.verifier)),
+        verifier: Arc::clone(plan.verifier.as_ref().unwrap_or(&environment.tls.verifier)),
         insecure: plan.insecure,
+        wall: environment.wall.clone(),
         leaf: Mutex::default(),
     });
-    let mut config = ClientConfig::clone(&base.config);
+    let mut config = ClientConfig::clone(&environment.tls.config);
     config.dangerous().set_certificate_verifier(Arc::clone(&recorder) as _);
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     let shaken = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream).await;
@@ -265,6 +269,7 @@ fn read_leaf(certificate: &CertificateDer<'_>) -> Option<Leaf> {
 struct Recorder {
     verifier: Arc<WebPkiServerVerifier>,
     insecure: bool,
+    wall: WallClock,
     leaf: Mutex<Option<Leaf>>,
 }
 
@@ -275,7 +280,7 @@ impl ServerCertVerifier for Recorder {
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
         ocsp_response: &[u8],
-        now: UnixTime,
+        _machine: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         if let Ok(mut leaf) = self.leaf.lock() {
             *leaf = read_leaf(end_entity);
@@ -283,6 +288,8 @@ impl ServerCertVerifier for Recorder {
         if self.insecure {
             return Ok(ServerCertVerified::assertion());
         }
+        let seconds = u64::try_from(self.wall.seconds()).unwrap_or(0);
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 

@@ -158,6 +158,7 @@ pub(crate) fn policy(gather: &mut Gather<'_>, raw: &RawPolicy, whole: bool) -> F
         reopen_within: get(raw.reopen_within, default.reopen_within),
         round_gap: get(raw.round_gap, default.round_gap),
         suspect_min: get(raw.suspect_min, default.suspect_min),
+        clock_tolerance: get(raw.clock_tolerance, default.clock_tolerance),
     };
     for (name, timer) in [
         ("heartbeat", policy.heartbeat),
@@ -166,6 +167,7 @@ pub(crate) fn policy(gather: &mut Gather<'_>, raw: &RawPolicy, whole: bool) -> F
         ("recovery", policy.recovery),
         ("recovery_interval", policy.recovery_interval),
         ("suspect_min", policy.suspect_min),
+        ("clock_tolerance", policy.clock_tolerance),
     ] {
         if timer < TIMER_MIN {
             gather.error(&["policy", name], format!("{name} is at least 100ms"));

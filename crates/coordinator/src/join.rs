@@ -119,6 +119,7 @@ impl Join {
                 spooled: 0,
                 dropped: 0,
                 round_trip: None,
+                clock_ahead_micros: None,
                 rejections: std::collections::BTreeMap::new(),
             };
             view.agents.entry(agent.clone()).or_insert_with(joined);

@@ -64,6 +64,8 @@ pub struct AgentView {
     pub dropped: u64,
     /// Smallest round trip of its stream.
     pub round_trip: Option<Duration>,
+    /// Microseconds by which its wall clock is ahead of the coordinator's; negative if behind.
+    pub clock_ahead_micros: Option<i64>,
     /// The checks that it refused, with the reason word and a sentence.
     pub rejections: BTreeMap<CheckId, (String, String)>,
 }

@@ -231,7 +231,7 @@ impl Session {
                     settings: Some(convert::settings_to_wire(&duties.settings)),
                     max_inflight_batches: INFLIGHT_BATCHES,
                     resume_after_sequence: resume_after,
-                    server_time: Some(convert::timestamp_to_wire(self.clock.now())),
+                    server_time: Some(convert::timestamp_to_wire(self.clock.wall())),
                 };
                 known.sync.welcome(*duties);
                 self.send(Down::Welcome(welcome)).await?;

@@ -12,12 +12,15 @@ pub struct Heartbeat {
     /// The anchors that its last self-test could not reach; nothing before its first, and nothing
     /// without anchors.
     pub failing_anchors: Option<AnchorSet>,
+    /// How far its wall clock is ahead of the coordinator's, in microseconds; negative if behind.
+    /// Right to half a round trip; nothing before one has been measured.
+    pub clock_ahead_micros: Option<i64>,
 }
 
 impl From<Health> for Heartbeat {
     /// A heartbeat that tells of nothing else.
     fn from(health: Health) -> Self {
-        Self { health, failing_anchors: None }
+        Self { health, failing_anchors: None, clock_ahead_micros: None }
     }
 }
 

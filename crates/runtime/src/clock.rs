@@ -19,9 +19,13 @@ impl Clock {
     /// Starts the clock from the system's wall time.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
     pub fn start() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let micros = i64::try_from(wall.as_micros()).unwrap_or(i64::MAX);
-        Self { wall: Timestamp::from_micros(micros), started: Instant::now() }
+        Self { wall: wall(), started: Instant::now() }
+    }
+
+    /// What the system's wall clock says now: another time than [`now`](Self::now) once it has been
+    /// set. For comparing clocks, never for decisions.
+    pub fn wall(&self) -> Timestamp {
+        wall()
     }
 
     /// Now.
@@ -42,6 +46,11 @@ impl Clock {
     pub async fn sleep_until(&self, at: Timestamp) {
         tokio::time::sleep_until(self.started + at.since(self.wall)).await;
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
+fn wall() -> Timestamp {
+    Timestamp::EPOCH + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

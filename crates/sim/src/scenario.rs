@@ -164,7 +164,10 @@ pub(crate) enum What {
     CutLink,
     Crash,
     Overload,
-    Clock,
+    /// Microseconds by which it is ahead; negative if behind.
+    Clock {
+        ahead_micros: i64,
+    },
     Anchors {
         count: usize,
     },

@@ -120,6 +120,15 @@ impl World {
             .max()
     }
 
+    /// What the agent's wall clock says now.
+    pub(crate) fn wall(&self, region: &RegionId, agent: &str, now: Timestamp) -> Timestamp {
+        let wrong = self.suffered(region, agent, now).filter_map(|(_, fault)| {
+            let What::Clock { ahead_micros } = fault.what else { return None };
+            Some(ahead_micros)
+        });
+        Timestamp::from_micros(now.as_micros().saturating_add(wrong.sum()))
+    }
+
     /// How long an anchor takes to answer; nothing if it does not.
     pub(crate) fn anchor(&self, ask: &Ask<'_>, anchor: usize) -> Option<Duration> {
         let luck = self.draw.word("anchor").word(ask.agent).number(ask.number);
@@ -134,7 +143,7 @@ impl World {
                 | What::CutLink
                 | What::Crash
                 | What::Overload
-                | What::Clock
+                | What::Clock { .. }
                 | What::Coordinator
                 | What::Duplicate { .. }
                 | What::Delay { .. }

@@ -271,9 +271,13 @@ impl Engine {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let was_lost = self.roster.agent(ix).told_lost;
-        let change = self.roster.heard(ix, heartbeat, &self.fleet.policy, now);
-        if change != Change::None || was_lost || self.roster.agent(ix).alarm.is_none() {
+        let policy = &self.fleet.policy;
+        let agent = self.roster.agent_mut(ix);
+        let ahead = heartbeat.and_then(|heartbeat| heartbeat.clock_ahead_micros);
+        let news = ahead.is_some_and(|ahead| agent.clock.compared(ahead, policy, now));
+        let was_lost = agent.told_lost;
+        let change = self.roster.heard(ix, heartbeat, policy, now);
+        if change != Change::None || news || was_lost || self.roster.agent(ix).alarm.is_none() {
             self.tend_agent(ix, now, effects);
             self.follow(ix, change, now);
         }

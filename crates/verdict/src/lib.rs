@@ -9,7 +9,8 @@
 //! `quorum` (when it is down), `evidence` (whether that can be coincidence), `baseline` (how often a
 //! region fails for nothing), `slow` (what fails now and then), `mixed` (what fails now and then and
 //! was taken for down), `certificate` (what will end soon), `recovery` (when it is over), `incident`
-//! (what people are told), `cause` (who is responsible) and `operators` (what is wrong with
+//! (what people are told), `cause` (who is responsible), `clocks` (whose wall clock is wrong) and
+//! `operators` (what is wrong with
 //! ourselves). `case` applies them to one check, [`Engine`] to
 //! all.
 
@@ -20,6 +21,7 @@ mod baseline;
 mod case;
 mod cause;
 mod certificate;
+mod clocks;
 mod conflict;
 mod count;
 mod effect;

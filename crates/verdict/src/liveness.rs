@@ -24,6 +24,8 @@ use quorate_model::{
     AgentId, AnchorSet, FleetPolicy, Health, Heartbeat, NoticeKind, RegionId, Timestamp,
 };
 
+use crate::clocks::AgentClock;
+
 /// A place in the engine's table of agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AgentIx(pub(crate) u32);
@@ -85,6 +87,7 @@ pub(crate) struct Agent {
     pub(crate) told_lost: bool,
     /// What the operators were told of its health.
     pub(crate) told_health: Option<Health>,
+    pub(crate) clock: AgentClock,
     pub(crate) alarm: Option<Timestamp>,
 }
 
@@ -224,6 +227,7 @@ impl Roster {
             succeeded: Timestamp::EPOCH,
             told_lost: false,
             told_health: None,
+            clock: AgentClock::default(),
             alarm: None,
         });
         self.regions[region.place()].agents.push(ix);
@@ -237,6 +241,10 @@ impl Roster {
 
     pub(crate) fn find_region(&self, id: &RegionId) -> Option<RegionIx> {
         self.by_region.get(id).copied()
+    }
+
+    pub(crate) fn agents(&self) -> impl Iterator<Item = &Agent> {
+        self.agents.iter()
     }
 
     pub(crate) fn agent(&self, ix: AgentIx) -> &Agent {

@@ -10,6 +10,7 @@ use quorate_model::{
 };
 
 use crate::Effect;
+use crate::clocks;
 use crate::liveness::{AgentIx, RegionIx, RegionState, Roster};
 use crate::quorum;
 
@@ -35,11 +36,16 @@ struct Shortage {
     checks: usize,
 }
 
-fn notice(kind: NoticeKind, at: Timestamp, resolved: bool, message: String) -> OperatorNotice {
+pub(crate) fn notice(
+    kind: NoticeKind,
+    at: Timestamp,
+    resolved: bool,
+    message: String,
+) -> OperatorNotice {
     OperatorNotice { kind, at, resolved, region: None, agent: None, check: None, message }
 }
 
-fn of_agent(mut notice: OperatorNotice, agent: &AgentId, region: &RegionId) -> Effect {
+pub(crate) fn of_agent(mut notice: OperatorNotice, agent: &AgentId, region: &RegionId) -> Effect {
     notice.agent = Some(agent.clone());
     notice.region = Some(region.clone());
     Effect::Operator(notice)
@@ -76,6 +82,7 @@ pub(crate) fn tend_agent(
     if !agent.is_absent() {
         next.push(heard + policy.absent_after);
         next.extend(tend_health(roster, ix, (&region, state), policy, now, effects));
+        next.extend(clocks::tend(roster, ix, policy, now, effects));
     }
     next.into_iter().filter(|at| *at > now).min()
 }

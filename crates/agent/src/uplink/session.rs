@@ -30,6 +30,8 @@ const HEARTBEATS_MAX: usize = 64;
 const SILENCE: Duration = Duration::from_secs(30);
 /// The bounds of the time between two heartbeats.
 const HEARTBEAT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(10));
+/// The longest round trip of a heartbeat whose ack can tell the time.
+const PROMPT: Duration = Duration::from_secs(2);
 /// The time for the coordinator to end the stream after a goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -87,6 +89,7 @@ impl<'a> Session<'a> {
         uplink.outbox.begin_session();
         uplink.outbox.ack_through(stored);
         let allowed = usize::try_from(greeting.welcome.max_inflight_batches).unwrap_or(1);
+        set_wall(uplink, greeting.welcome.server_time, Duration::ZERO);
         if let Some(settings) = greeting.welcome.settings {
             settle(uplink, settings);
         }
@@ -271,7 +274,7 @@ impl<'a> Session<'a> {
             dropped_result_count: i64::try_from(dropped).unwrap_or(i64::MAX),
             health: convert::health_to_wire(health),
             round_trip: beat.round_trip.map(convert::duration_to_wire),
-            send_time: Some(convert::timestamp_to_wire(now)),
+            send_time: Some(convert::timestamp_to_wire(uplink.clock.wall())),
             failing_anchors: failing.map(AnchorSet::bits),
         })
     }
@@ -280,7 +283,7 @@ impl<'a> Session<'a> {
     async fn receive(&mut self, message: wire::ConnectResponse) -> Option<Ended> {
         let half = self.heartbeat.round_trip.unwrap_or_default() / 2;
         match message.message {
-            Some(Reply::HeartbeatAck(ack)) => self.heard_beat(ack.sequence),
+            Some(Reply::HeartbeatAck(ack)) => self.heard_beat(&ack),
             Some(Reply::ConfigUpdate(update)) => {
                 let sent = self.heard.before(half);
                 self.command(Command::Configure {
@@ -322,14 +325,18 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn heard_beat(&mut self, sequence: u64) {
+    fn heard_beat(&mut self, ack: &wire::HeartbeatAck) {
         let beat = &mut self.heartbeat;
-        let Some(at) = beat.unanswered.iter().position(|(number, _)| *number == sequence) else {
+        let Some(at) = beat.unanswered.iter().position(|(number, _)| *number == ack.sequence)
+        else {
             return;
         };
         if let Some((_, sent)) = beat.unanswered.drain(..=at).next_back() {
             let round_trip = self.heard.since(sent);
             beat.round_trip = Some(beat.round_trip.map_or(round_trip, |best| best.min(round_trip)));
+            if round_trip <= PROMPT {
+                set_wall(self.uplink, ack.server_time, round_trip / 2);
+            }
         }
     }
 
@@ -340,6 +347,13 @@ impl<'a> Session<'a> {
         while self.inflight.front().is_some_and(|last| *last <= through) {
             self.inflight.pop_front();
         }
+    }
+}
+
+/// Takes the coordinator's time for the dates of certificates: it was sent so long ago.
+fn set_wall(uplink: &Uplink, time: Option<prost_types::Timestamp>, ago: Duration) {
+    if let Some(Ok(time)) = time.map(|time| convert::timestamp_from_wire("server_time", time)) {
+        uplink.wall.tell(time + ago);
     }
 }
 

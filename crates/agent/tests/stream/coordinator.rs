@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_agent::Identity;
-use quorate_model::Secret;
+use quorate_model::{Secret, Timestamp};
 use quorate_proto::agent::v1 as wire;
 use quorate_proto::agent::v1::agent_service_server::{AgentService, AgentServiceServer};
+use quorate_proto::convert::agent::timestamp_to_wire;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -94,6 +95,8 @@ pub struct Coordinator {
 pub struct Peer {
     incoming: Streaming<wire::ConnectRequest>,
     outgoing: mpsc::Sender<Result<wire::ConnectResponse, Status>>,
+    /// What it takes the time to be, if it says so.
+    pub time: Option<Timestamp>,
 }
 
 struct Service(mpsc::Sender<Peer>);
@@ -107,7 +110,7 @@ impl AgentService for Service {
         request: Request<Streaming<wire::ConnectRequest>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let (outgoing, receiver) = mpsc::channel(16);
-        let peer = Peer { incoming: request.into_inner(), outgoing };
+        let peer = Peer { incoming: request.into_inner(), outgoing, time: None };
         self.0.send(peer).await.expect("the test listens");
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -211,7 +214,10 @@ impl Peer {
             loop {
                 let message = self.next().await;
                 if let Message::Heartbeat(beat) = &message {
-                    let ack = wire::HeartbeatAck { sequence: beat.sequence };
+                    let ack = wire::HeartbeatAck {
+                        sequence: beat.sequence,
+                        server_time: self.time.map(timestamp_to_wire),
+                    };
                     self.send(Reply::HeartbeatAck(ack)).await;
                 }
                 if let Some(found) = pick(&message) {

@@ -86,9 +86,9 @@ pub(super) async fn ask(
     let stream = connect(trace, context, &endpoint, probe.family).await?;
     let (stream, http2): (Box<dyn Stream>, bool) = if ask.url.scheme() == "https" {
         let alpn = probe.version.alpn();
-        let base = &context.environment.tls;
-        let stream =
-            tls::handshake(trace, base, &probe.tls, (&endpoint.host, alpn), stream).await?;
+        let environment = &context.environment;
+        let name = (endpoint.host.as_str(), alpn);
+        let stream = tls::handshake(trace, environment, &probe.tls, name, stream).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         if probe.version == Version::Http2 && !http2 {
             let message = "the server does not offer HTTP/2";

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::phase::{cut, wall_seconds};
+use crate::WallClock;
+use crate::phase::cut;
 
 /// The longest hint, in bytes.
 const HINT_BYTES_MAX: usize = 64;
@@ -32,7 +33,11 @@ pub(super) fn pop(headers: &HeaderMap) -> Option<String> {
 /// How long to wait before the next request, of an answer that says that there are too many or that
 /// it cannot serve for now; zero for a date in the past. A date counts from the answer's own `Date`,
 /// so the two clocks need not agree. Source: RFC 9110, section 10.2.3, and RFC 6585, section 4.
-pub(super) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(
+    status: StatusCode,
+    headers: &HeaderMap,
+    wall: &WallClock,
+) -> Option<Duration> {
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }
@@ -43,7 +48,7 @@ pub(super) fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Dur
         let date = headers.get(header::DATE);
         let now = date
             .and_then(|date| http_date(date.to_str().ok()?.trim()))
-            .unwrap_or_else(wall_seconds);
+            .unwrap_or_else(|| wall.seconds());
         let seconds = http_date(text)?.saturating_sub(now);
         Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     };
@@ -86,11 +91,12 @@ mod tests {
             ("", None),
         ] {
             let headers = headers(&[date, ("retry-after", text)]);
-            let wait = retry_after(StatusCode::SERVICE_UNAVAILABLE, &headers);
+            let wait =
+                retry_after(StatusCode::SERVICE_UNAVAILABLE, &headers, &WallClock::default());
             assert_eq!(wait, seconds.map(Duration::from_secs), "{text}");
         }
         let long_ago = headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]);
-        let wait = retry_after(StatusCode::TOO_MANY_REQUESTS, &long_ago);
+        let wait = retry_after(StatusCode::TOO_MANY_REQUESTS, &long_ago, &WallClock::default());
         assert_eq!(wait, Some(Duration::ZERO));
     }
 
@@ -98,7 +104,7 @@ mod tests {
     fn only_an_answer_that_puts_off_may_ask_for_time() {
         let asks = headers(&[("retry-after", "86400")]);
         for status in [StatusCode::OK, StatusCode::FORBIDDEN, StatusCode::INTERNAL_SERVER_ERROR] {
-            assert_eq!(retry_after(status, &asks), None, "{status}");
+            assert_eq!(retry_after(status, &asks, &WallClock::default()), None, "{status}");
         }
     }
 

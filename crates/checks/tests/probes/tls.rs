@@ -1,6 +1,7 @@
 //! Certificates, good and bad.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorate_model::{Observation, Phase, Reason, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -133,6 +134,22 @@ async fn what_is_wrong_with_a_certificate_is_told_apart() {
         assert_fails(&seen, Phase::Tls, reason, message);
         assert!(seen.evidence.cert_not_after.is_some(), "{seen:?}");
     }
+}
+
+#[tokio::test]
+async fn validity_is_judged_by_the_clock_that_was_told_not_by_the_machines() {
+    let authority = Authority::new();
+    let config = authority.server("localhost", (2080, 2090));
+    let server = server::https(config, |_, _| reply(200, &[], "")).await;
+    let options = json!({"url": server.https("/"), "tls": {"ca": authority.pem}});
+    let context = super::context(quorate_checks::Egress::Direct, super::loopback());
+    let years = |count: u64| Timestamp::EPOCH + Duration::from_secs(count * 365 * 86_400);
+    let wall = context.environment.wall();
+    wall.tell(years(115));
+    assert_ok(&super::probe_in(&context, "http", options.clone()).await);
+    wall.tell(years(125));
+    let seen = super::probe_in(&context, "http", options).await;
+    assert_fails(&seen, Phase::Tls, Reason::CertExpired, "certificate expired on 2090-01-01");
 }
 
 #[tokio::test]

@@ -21,6 +21,11 @@ fn millis(wire: Option<&prost_types::Duration>) -> Value {
     })
 }
 
+/// Milliseconds of a difference, which may be below zero.
+fn signed_millis(wire: &prost_types::Duration) -> i64 {
+    wire.seconds.saturating_mul(1_000).saturating_add(i64::from(wire.nanos) / 1_000_000)
+}
+
 fn text(text: &str) -> Value {
     if text.is_empty() { Value::Null } else { text.into() }
 }
@@ -108,6 +113,7 @@ pub(crate) fn agent(agent: &v1::Agent) -> Value {
         "spooled_results": agent.spooled_result_count,
         "dropped_results": agent.dropped_result_count,
         "round_trip_ms": millis(agent.round_trip.as_ref()),
+        "clock_ahead_ms": agent.clock_ahead.as_ref().map(signed_millis),
         "config_errors": errors.collect::<Vec<_>>(),
     })
 }

@@ -107,6 +107,7 @@ pub(super) fn agents() -> Vec<v1::Agent> {
             spooled_result_count: 2,
             dropped_result_count: 0,
             round_trip: span(0, 12_400_000),
+            clock_ahead: span(-1, -250_000_000),
             config_errors: vec![refused],
         },
         v1::Agent {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use quorate_config::Listener;
 use quorate_model::{AgentId, RegionId};
 use quorate_proto::JoinBundle;
-use quorate_proto::convert::agent::{duration_from_wire, duration_to_wire, timestamp_to_wire};
+use quorate_proto::convert::agent::{
+    duration_from_wire, duration_to_wire, micros_to_wire, timestamp_to_wire,
+};
 use quorate_proto::convert::api::{
     agent_from_name, agent_name, check_name, region_from_name, region_name,
 };
@@ -168,6 +170,7 @@ fn agent_to_wire(agent: &AgentView) -> wire::Agent {
         spooled_result_count: count(agent.spooled),
         dropped_result_count: count(agent.dropped),
         round_trip: agent.round_trip.map(duration_to_wire),
+        clock_ahead: agent.clock_ahead_micros.map(micros_to_wire),
         config_errors: agent
             .rejections
             .iter()

@@ -105,6 +105,7 @@ impl Owner {
                     spooled: 0,
                     dropped: 0,
                     round_trip: None,
+                    clock_ahead_micros: None,
                     rejections: BTreeMap::new(),
                 };
                 view.agents.insert(record.agent, agent);
@@ -147,6 +148,7 @@ impl Owner {
                     spooled: 0,
                     dropped: 0,
                     round_trip: None,
+                    clock_ahead_micros: None,
                     rejections: BTreeMap::new(),
                 };
                 change(&mut shown);

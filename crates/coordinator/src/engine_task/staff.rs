@@ -143,6 +143,7 @@ impl Owner {
             view.last_seen = Some(now);
             view.spooled = connected.spooled;
             view.round_trip = None;
+            view.clock_ahead_micros = None;
         });
         if self.ledger.has_room() {
             let seen = Write::AgentSeen {
@@ -164,6 +165,7 @@ impl Owner {
             view.spooled = alive.spooled;
             view.dropped = alive.dropped;
             view.round_trip = alive.round_trip.or(view.round_trip);
+            view.clock_ahead_micros = heartbeat.clock_ahead_micros.or(view.clock_ahead_micros);
         });
         self.tell_engine(Event::Alive { agent, heartbeat }, now);
     }

@@ -66,7 +66,11 @@ impl Session {
         heartbeat: &wire::Heartbeat,
         known: &mut Known,
     ) -> Result<(), Status> {
-        let ack = wire::HeartbeatAck { sequence: heartbeat.sequence };
+        let received = self.clock.wall();
+        let ack = wire::HeartbeatAck {
+            sequence: heartbeat.sequence,
+            server_time: Some(convert::timestamp_to_wire(received)),
+        };
         self.send(Down::HeartbeatAck(ack)).await?;
         let round_trip = match heartbeat.round_trip {
             Some(span) => convert::duration_from_wire("round_trip", Some(span))
@@ -74,12 +78,11 @@ impl Session {
                 .map_err(refusal::invalid)?,
             None => None,
         };
-        if let Some(round_trip) = round_trip {
-            known.half_round_trip = (round_trip / 2).min(HALF_ROUND_TRIP_MAX);
-        }
+        let half = round_trip.map(|round_trip| (round_trip / 2).min(HALF_ROUND_TRIP_MAX));
+        known.half_round_trip = half.unwrap_or(known.half_round_trip);
         let alive = Alive {
             agent: self.peer.agent.clone(),
-            heartbeat: convert::heartbeat(heartbeat).map_err(refusal::invalid)?,
+            heartbeat: convert::heartbeat(heartbeat, received, half).map_err(refusal::invalid)?,
             spooled: u64::try_from(heartbeat.spooled_result_count).unwrap_or(0),
             dropped: u64::try_from(heartbeat.dropped_result_count).unwrap_or(0),
             round_trip,

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod clock;
 mod config;
 mod decisions;
 mod fake_agent;

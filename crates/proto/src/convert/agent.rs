@@ -11,7 +11,7 @@ mod scalar;
 use std::time::Duration;
 
 use quorate_model::{
-    AgentSettings, AnchorSet, Health, Heartbeat, Phase, ProbeSpec, Revision, Suspicion,
+    AgentSettings, AnchorSet, Health, Heartbeat, Phase, ProbeSpec, Revision, Suspicion, Timestamp,
 };
 
 use crate::agent::v1 as wire;
@@ -21,7 +21,8 @@ pub use result::{Received, measured_from_wire, measured_to_wire, result};
 pub(super) use result::{outcome, phase_and_reason};
 pub(super) use scalar::id_from_wire;
 pub use scalar::{
-    duration_from_wire, duration_to_wire, timestamp_from_wire, timestamp_to_wire, word_from_wire,
+    duration_from_wire, duration_to_wire, micros_to_wire, timestamp_from_wire, timestamp_to_wire,
+    word_from_wire,
 };
 
 /// The longest `host:port`, in bytes. Source: RFC 1035, section 2.3.4, plus the port.
@@ -76,8 +77,13 @@ pub fn health_from_wire(health: i32) -> Result<Health, WireError> {
     }
 }
 
-/// What an agent's sign of life tells of it.
-pub fn heartbeat(heartbeat: &wire::Heartbeat) -> Result<Heartbeat, WireError> {
+/// What an agent's sign of life tells of it, if it came when the coordinator's wall clock was
+/// `received`. `half_round_trip` is how long it was on its way, if that is known.
+pub fn heartbeat(
+    heartbeat: &wire::Heartbeat,
+    received: Timestamp,
+    half_round_trip: Option<Duration>,
+) -> Result<Heartbeat, WireError> {
     let health = health_from_wire(heartbeat.health)?;
     let failing = heartbeat.failing_anchors.map(AnchorSet::from_bits);
     if failing == Some(None) {
@@ -86,7 +92,16 @@ pub fn heartbeat(heartbeat: &wire::Heartbeat) -> Result<Heartbeat, WireError> {
             problem: "has a bit above those of 16 anchors",
         });
     }
-    Ok(Heartbeat { health, failing_anchors: failing.flatten() })
+    let sent = heartbeat.send_time.map(|at| timestamp_from_wire("send_time", at)).transpose()?;
+    let clock_ahead_micros =
+        sent.zip(half_round_trip).map(|(sent, half)| clock_ahead(sent, received, half));
+    Ok(Heartbeat { health, failing_anchors: failing.flatten(), clock_ahead_micros })
+}
+
+/// How far the clock by which something was sent is ahead of the clock by which it was received,
+/// in microseconds, if it was so long on its way.
+pub fn clock_ahead(sent: Timestamp, received: Timestamp, way: Duration) -> i64 {
+    sent.as_micros().saturating_sub(received.before(way).as_micros())
 }
 
 /// The wire's form of timers and anchors.

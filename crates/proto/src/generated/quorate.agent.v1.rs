@@ -102,7 +102,7 @@ pub struct Hello {
     /// that differs from the certificate is refused.
     #[prost(string, tag = "6")]
     pub region: ::prost::alloc::string::String,
-    /// The agent's wall clock, for the clock offset shown to operators only.
+    /// The agent's wall clock when this was sent. Shown to operators; no decision reads it.
     #[prost(message, optional, tag = "7")]
     pub send_time: ::core::option::Option<::prost_types::Timestamp>,
 }
@@ -124,7 +124,7 @@ pub struct Welcome {
     /// Results with this number or a lower one, of this boot, are already stored: do not send them.
     #[prost(uint64, tag = "5")]
     pub resume_after_sequence: u64,
-    /// The coordinator's wall clock.
+    /// The coordinator's wall clock when this was sent.
     #[prost(message, optional, tag = "6")]
     pub server_time: ::core::option::Option<::prost_types::Timestamp>,
 }
@@ -163,7 +163,8 @@ pub struct Heartbeat {
     /// The smallest round trip of a heartbeat and its ack on this stream; absent before the first.
     #[prost(message, optional, tag = "5")]
     pub round_trip: ::core::option::Option<::prost_types::Duration>,
-    /// The agent's wall clock, for the clock offset shown to operators only.
+    /// The agent's wall clock when this was sent. The coordinator compares it with its own, less half
+    /// the round trip, and tells operators; no decision reads it.
     #[prost(message, optional, tag = "6")]
     pub send_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The anchors that the last self-test could not reach, as bits: the lowest is the first of
@@ -177,6 +178,10 @@ pub struct HeartbeatAck {
     /// The heartbeat's.
     #[prost(uint64, tag = "1")]
     pub sequence: u64,
+    /// The coordinator's wall clock when this was sent. The agent judges the dates of certificates by
+    /// it, plus half the round trip, because its own machine's clock may be wrong.
+    #[prost(message, optional, tag = "2")]
+    pub server_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// A change of what the agent probes. Applied as one step.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -769,6 +769,10 @@ pub struct Agent {
     /// The checks that it refused.
     #[prost(message, repeated, tag = "11")]
     pub config_errors: ::prost::alloc::vec::Vec<ConfigError>,
+    /// How far its wall clock is ahead of the coordinator's, negative if behind; half a round trip
+    /// more or less. Absent before it is known.
+    #[prost(message, optional, tag = "12")]
+    pub clock_ahead: ::core::option::Option<::prost_types::Duration>,
 }
 /// A check that an agent refused.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -220,8 +220,10 @@ impl Player {
         self.coordinator.staff.heard(agent, self.now);
         match message {
             Up::Hello => {}
-            Up::Beat { heartbeat, round_trip } => {
+            Up::Beat { mut heartbeat, round_trip, clock } => {
                 let half = round_trip.map(|trip| (trip / 2).min(HALF_ROUND_TRIP_MAX));
+                heartbeat.clock_ahead_micros =
+                    half.map(|half| convert::clock_ahead(clock, self.now, half));
                 self.coordinator.staff.measured(agent, half);
                 self.send_down(agent, session, Down::BeatAck { sent: self.beat_sent(agent) });
                 let id = self.members[agent].id.clone();

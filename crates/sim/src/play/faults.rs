@@ -89,7 +89,7 @@ impl Player {
             | What::Egress { .. }
             | What::CutLink
             | What::Overload
-            | What::Clock
+            | What::Clock { .. }
             | What::Anchors { .. }
             | What::Duplicate { .. }
             | What::Delay { .. }

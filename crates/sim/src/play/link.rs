@@ -31,7 +31,7 @@ const DIAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Up {
     Hello,
-    Beat { heartbeat: Heartbeat, round_trip: Option<Duration> },
+    Beat { heartbeat: Heartbeat, round_trip: Option<Duration>, clock: Timestamp },
     Suspect(wire::Suspect),
     Declined { round: RoundId, check: CheckId },
     Results { sent_at: Duration, results: Vec<wire::Result> },
@@ -242,9 +242,10 @@ impl Player {
     pub(super) fn heartbeat(&mut self, agent: usize, session: u64) {
         let member = &self.members[agent];
         let health = member.health(self.now);
-        let heartbeat = Heartbeat { health, failing_anchors: member.test.failing };
+        let heartbeat = Heartbeat { failing_anchors: member.test.failing, ..health.into() };
+        let clock = self.world.wall(&member.region, member.id.as_str(), self.now);
         let round_trip = member.stream.as_ref().and_then(|stream| stream.round_trip);
-        self.send_up(agent, session, Up::Beat { heartbeat, round_trip });
+        self.send_up(agent, session, Up::Beat { heartbeat, round_trip, clock });
     }
 
     pub(super) fn decline(&mut self, agent: usize, session: u64, round: RoundId, check: &CheckId) {

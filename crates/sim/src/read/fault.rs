@@ -177,10 +177,11 @@ impl Reader<'_> {
             "crash" => What::Crash,
             "overload" => What::Overload,
             "clock" => {
-                // A clock can be behind, too; no decision takes its time, so only that it is off matters.
+                // A clock can be behind, too.
                 let by = raw.by.as_deref()?;
-                self.span(draft, by.trim_start_matches(['-', '+']))?;
-                What::Clock
+                let span = self.span(draft, by.trim_start_matches(['-', '+']))?;
+                let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+                What::Clock { ahead_micros: if by.starts_with('-') { -micros } else { micros } }
             }
             "anchors" => What::Anchors { count: raw.count? },
             "coordinator" => What::Coordinator,

@@ -5,6 +5,7 @@
 
 mod adversary;
 mod certificate;
+mod clocks;
 mod evidence;
 mod fleet;
 mod onset;

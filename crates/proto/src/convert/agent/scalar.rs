@@ -21,6 +21,14 @@ pub fn duration_to_wire(time: Duration) -> prost_types::Duration {
     }
 }
 
+/// The wire's form of a difference, which may be below zero.
+pub fn micros_to_wire(micros: i64) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: micros / 1_000_000,
+        nanos: i32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0),
+    }
+}
+
 /// A time that must be there: not below zero, at most 100 years.
 pub fn duration_from_wire(
     field: &'static str,

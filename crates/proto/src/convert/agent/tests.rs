@@ -251,10 +251,29 @@ fn a_heartbeat_names_the_anchors_that_fail() {
         ..wire::Heartbeat::default()
     };
     let failing = Some([3, 5].into_iter().collect());
-    let heard = Heartbeat { health: Health::Fine, failing_anchors: failing };
+    let heard = Heartbeat { failing_anchors: failing, ..Health::Fine.into() };
+    let heartbeat = |beat: &wire::Heartbeat| heartbeat(beat, Timestamp::EPOCH, None);
     assert_eq!(heartbeat(&beat), Ok(heard));
     beat.failing_anchors = None;
     assert_eq!(heartbeat(&beat), Ok(Health::Fine.into()));
     beat.failing_anchors = Some(1 << 16);
     assert!(heartbeat(&beat).is_err());
+}
+
+#[test]
+fn the_senders_clock_is_compared_less_the_way() {
+    let received = Timestamp::from_micros(10_000_000);
+    let ahead = |sent: i64, half: Option<Duration>| {
+        let beat = wire::Heartbeat {
+            health: wire::Health::Fine.into(),
+            send_time: Some(timestamp_to_wire(Timestamp::from_micros(sent))),
+            ..wire::Heartbeat::default()
+        };
+        heartbeat(&beat, received, half).unwrap().clock_ahead_micros
+    };
+    let half = Some(Duration::from_millis(30));
+    assert_eq!(ahead(9_970_000, half), Some(0));
+    assert_eq!(ahead(609_970_000, half), Some(600_000_000));
+    assert_eq!(ahead(-5_030_000, half), Some(-15_000_000));
+    assert_eq!(ahead(9_970_000, None), None);
 }
