@@ -222,7 +222,7 @@ fn entry(ctx: &Context<'_>, group: &Group, reading: &Reading) -> BallotEntry {
         age: started.map(|started| ctx.now - started),
         failed_in_a_row: if is_failure { u32::from(in_a_row) } else { 0 },
         counted: reading.counted,
-        message: vote.map(|vote| String::from(vote.message.as_ref())).unwrap_or_default(),
+        message: vote.map(|vote| vote.message().to_owned()).unwrap_or_default(),
         address: vote.and_then(|vote| vote.address),
         evidence_milli_nats: 0,
     }

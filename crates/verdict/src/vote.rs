@@ -21,14 +21,23 @@
 //!
 //! **Example.** Agent x fails at 0 s; its retry, started at 2 s, succeeds at once, and the first
 //! probe's time-out arrives at 10 s. The later start rules: the region succeeds.
+//!
+//! **What it costs.** There are as many votes as checks times regions, and almost all are plain
+//! successes: what only a failure or a doubt has to say is kept apart, and a region of one agent
+//! holds its vote without a detour.
+
+mod agents;
+mod recent;
 
 use std::net::IpAddr;
 
-use quorate_model::{BlockReason, Counted, Doubt, Outcome, ProbeResult, Timestamp};
+use quorate_model::{BlockReason, Counted, Doubt, Evidence, Outcome, ProbeResult, Timestamp};
 
 use crate::certificate::NEVER;
-use crate::limits::{MESSAGE_CHARS_MAX, RECENT_MAX};
+use crate::limits::MESSAGE_CHARS_MAX;
 use crate::liveness::{Agent, AgentIx, RegionIx, RegionState, Roster};
+pub(crate) use agents::Votes;
+use recent::{Recent, Run, Seen};
 
 /// What a probe says about the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,59 +77,12 @@ impl Say {
     }
 }
 
-/// Probes in a row that said the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Run {
-    /// What they said; `None` before the first.
-    kind: Option<Kind>,
-    /// How many.
-    pub(crate) length: u16,
-    /// How many of the last were slow.
-    pub(crate) slow: u16,
-    /// Start of the first.
-    pub(crate) since: Timestamp,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Success,
-    Blocked,
-    Failure,
-}
-
-impl Run {
-    fn with(self, seen: Seen) -> Self {
-        let kind = match seen.say {
-            Say::Ok | Say::Slow => Kind::Success,
-            Say::Limited | Say::Forbidden => Kind::Blocked,
-            Say::Fail => Kind::Failure,
-        };
-        let slow = if seen.say == Say::Slow { self.slow.saturating_add(1) } else { 0 };
-        let (length, since) = if self.kind == Some(kind) {
-            (self.length.saturating_add(1), self.since)
-        } else {
-            (1, seen.started)
-        };
-        Self { kind: Some(kind), length, slow, since }
-    }
-}
-
-/// A probe whose place in the order is still open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    started: Timestamp,
-    sequence: u64,
-    say: Say,
-}
-
 /// What one agent last said about one check.
 #[derive(Debug, Clone)]
 pub(crate) struct AgentVote {
     pub(crate) agent: AgentIx,
-    /// The run before `recent`.
-    base: Run,
     /// The last probes, by start.
-    recent: Vec<Seen>,
+    recent: Recent,
     /// The run that ends with the last probe.
     pub(crate) run: Run,
     /// Until when the last probe speaks.
@@ -128,10 +90,17 @@ pub(crate) struct AgentVote {
     pub(crate) outcome: Outcome,
     pub(crate) status: Option<u16>,
     pub(crate) address: Option<IpAddr>,
-    pub(crate) message: Box<str>,
     /// The end of the certificate that the target showed.
     pub(crate) cert_ends: Timestamp,
-    /// The latest probe that the agent did not trust, with the reason.
+    remark: Option<Box<Remark>>,
+}
+
+/// What few votes have.
+#[derive(Debug, Clone, Default)]
+struct Remark {
+    /// What the last probe says of itself, in a sentence.
+    message: Box<str>,
+    /// The latest probe that the agent did not trust, with the reason, if nothing came after it.
     doubt: Option<(Timestamp, Doubt)>,
 }
 
@@ -139,16 +108,14 @@ impl AgentVote {
     fn new(agent: AgentIx) -> Self {
         Self {
             agent,
-            base: Run::default(),
-            recent: Vec::with_capacity(RECENT_MAX),
+            recent: Recent::default(),
             run: Run::default(),
             fresh_until: Timestamp::from_micros(i64::MIN),
             outcome: Outcome::Inconclusive { reason: Doubt::Internal },
             status: None,
             address: None,
-            message: Box::default(),
             cert_ends: NEVER,
-            doubt: None,
+            remark: None,
         }
     }
 
@@ -171,7 +138,7 @@ impl AgentVote {
     /// answers as far back as single probes are known. `None` if its last word is a plain success.
     fn trouble_since(&self, agent: &Agent) -> Option<Timestamp> {
         let last = self.say()?;
-        let is_same = |seen: &&Seen| match last {
+        let is_same = |seen: &Seen| match last {
             Say::Ok => false,
             Say::Slow => seen.say == Say::Slow,
             Say::Limited | Say::Forbidden | Say::Fail => {
@@ -183,6 +150,11 @@ impl AgentVote {
         Some(if is_whole { self.run.since } else { known })
     }
 
+    /// What the last probe says of itself, in a sentence; empty when all is well.
+    pub(crate) fn message(&self) -> &str {
+        self.remark.as_ref().map_or("", |remark| &remark.message)
+    }
+
     /// Takes in a probe. Returns whether it is now the agent's last word.
     fn insert(
         &mut self,
@@ -191,22 +163,12 @@ impl AgentVote {
         say: Say,
         fresh_until: Timestamp,
     ) -> bool {
-        let seen = Seen { started, sequence: result.id.sequence, say };
-        let key = |seen: &Seen| (seen.started, seen.sequence);
-        let Err(place) = self.recent.binary_search_by_key(&key(&seen), key) else {
+        let seen = Seen::new(started, result.id.sequence, say);
+        let Some(run) = self.recent.insert(self.run, seen) else {
             return false;
         };
-        if place == 0 && self.recent.len() == RECENT_MAX {
-            return false;
-        }
-        let is_last = place == self.recent.len();
-        if self.recent.len() == RECENT_MAX {
-            self.base = self.base.with(self.recent.remove(0));
-            self.recent.insert(place - 1, seen);
-        } else {
-            self.recent.insert(place, seen);
-        }
-        self.run = self.recent.iter().fold(self.base, |run, seen| run.with(*seen));
+        self.run = run;
+        let is_last = self.recent.last() == Some(seen);
         if is_last {
             let evidence = &result.observation.evidence;
             self.outcome = result.observation.outcome;
@@ -214,17 +176,44 @@ impl AgentVote {
             self.status = evidence.status;
             self.address = evidence.address;
             self.cert_ends = evidence.cert_not_after.unwrap_or(NEVER);
-            self.message = evidence.message.chars().take(MESSAGE_CHARS_MAX).collect();
+            self.remark(started, evidence);
         }
         is_last
+    }
+
+    /// Keeps what there is to remark about the last probe.
+    fn remark(&mut self, started: Timestamp, evidence: &Evidence) {
+        let doubt = self.doubt().filter(|(at, _)| *at > started);
+        self.remark = if doubt.is_none() && evidence.message.is_empty() {
+            None
+        } else {
+            let message = evidence.message.chars().take(MESSAGE_CHARS_MAX).collect();
+            Some(Box::new(Remark { message, doubt }))
+        };
+    }
+
+    fn doubt(&self) -> Option<(Timestamp, Doubt)> {
+        self.remark.as_ref()?.doubt
+    }
+
+    /// Notes a probe that the agent does not trust, unless it has said more since.
+    fn note_doubt(&mut self, started: Timestamp, reason: Doubt) {
+        let is_news = self.started().is_none_or(|last| last < started);
+        if is_news && self.doubt().is_none_or(|(at, _)| at < started) {
+            self.remark.get_or_insert_default().doubt = Some((started, reason));
+        }
     }
 
     /// Whether it speaks at `now`, and why not.
     fn counted(&self, agent: &Agent, state: RegionState, sight: Sight) -> Counted {
         let (Some(started), Some(say)) = (self.started(), self.say()) else {
-            return if self.doubt.is_some() { Counted::Inconclusive } else { Counted::NeverVoted };
+            return if self.doubt().is_some() {
+                Counted::Inconclusive
+            } else {
+                Counted::NeverVoted
+            };
         };
-        let doubted_since = self.doubt.is_some_and(|(at, _)| at > started);
+        let doubted_since = self.doubt().is_some_and(|(at, _)| at > started);
         if agent.is_absent() {
             Counted::Absent
         } else if sight.now >= self.fresh_until {
@@ -253,7 +242,7 @@ pub(crate) struct Sight {
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
     pub(crate) region: RegionIx,
-    pub(crate) votes: Vec<AgentVote>,
+    pub(crate) votes: Votes,
     /// Its level in the slow detector.
     pub(crate) level: u16,
 }
@@ -304,16 +293,7 @@ impl Reading {
 
 impl Group {
     pub(crate) fn new(region: RegionIx) -> Self {
-        Self { region, votes: Vec::new(), level: 0 }
-    }
-
-    /// The vote of `agent`, made if it has none yet.
-    fn vote(&mut self, agent: AgentIx) -> &mut AgentVote {
-        let place = self.votes.iter().position(|vote| vote.agent == agent).unwrap_or_else(|| {
-            self.votes.push(AgentVote::new(agent));
-            self.votes.len() - 1
-        });
-        &mut self.votes[place]
+        Self { region, votes: Votes::none(), level: 0 }
     }
 
     /// Takes in a conclusive probe. Returns whether it is now the agent's last word.
@@ -324,15 +304,12 @@ impl Group {
         (started, say): (Timestamp, Say),
         fresh_until: Timestamp,
     ) -> bool {
-        self.vote(agent).insert(result, started, say, fresh_until)
+        self.votes.of(agent).insert(result, started, say, fresh_until)
     }
 
     /// Notes a probe that its agent does not trust.
     pub(crate) fn doubt(&mut self, agent: AgentIx, started: Timestamp, reason: Doubt) {
-        let vote = self.vote(agent);
-        if vote.doubt.is_none_or(|(at, _)| at < started) {
-            vote.doubt = Some((started, reason));
-        }
+        self.votes.of(agent).note_doubt(started, reason);
     }
 
     /// The run of one agent.
