@@ -12,9 +12,14 @@
 //!
 //! **Relapse.** A region that had come back and fails again ends the run. If people had already
 //! been shown that it recovers, that counts as a re-open. A region that never came back does not:
-//! it may keep failing, and the verdict then becomes `partial` with the incident still open.
+//! it may keep failing, and the verdict then becomes `partial` with the incident still open. A
+//! quorum that fails again without a new failure, because regions that were silent are back, ends
+//! the run as well, but was nobody's re-open.
 //!
-//! **What it ignores.** Regions that succeeded all along: they say nothing about the repair.
+//! **What it ignores.** Regions that succeeded all along: they say nothing about the repair while
+//! anybody who saw the outage can still say that it is over. When nobody can, because those regions
+//! are gone, or were outvoted in their own region by agents that never failed, the run begins when
+//! those that are left are enough and find the target fine.
 //!
 //! **After a restart** nothing is resolved for one freshness: the votes must be seen again first.
 //!
@@ -27,31 +32,57 @@ use quorate_model::{FleetPolicy, State, Timestamp};
 
 use crate::count::Count;
 use crate::memory::{Memory, Recovery};
+use crate::vote::Reading;
 
 /// Follows the recovery of a check that is down.
 pub(crate) fn follow(memory: &mut Memory, count: &Count, policy: &FleetPolicy, now: Timestamp) {
     let broken = memory.first_failure.unwrap_or(Timestamp::EPOCH);
+    let few_fail = count.needed.is_some_and(|needed| count.tally.failing < needed);
     if let Some(run) = memory.recovery {
-        let failing = count.readings.iter().filter(|reading| count.is_failing(reading));
-        let relapse = failing.map(|reading| reading.since).filter(|since| *since > run.since).max();
-        if relapse.is_some() {
+        if let Some(relapse) = relapse(count, run) {
             abort(memory, policy, now);
-            memory.relapse = relapse;
+            memory.relapse = Some(relapse);
+        } else if run.shown && !few_fail {
+            memory.recovery = None;
+            memory.relapse = failing(count).map(|reading| reading.last).max();
         }
     }
     if memory.recovery.is_none() {
         let floor = memory.relapse.unwrap_or(broken).max(broken);
-        let back = count.readings.iter().filter(|r| r.is_answered() && r.since > broken);
-        let start = |since: Timestamp, last: Timestamp| {
-            if since > floor { Some(since) } else { Some(last).filter(|last| *last > floor) }
-        };
-        let since = back.filter_map(|reading| start(reading.since, reading.last)).min();
+        let since = back(count, broken, floor)
+            .or_else(|| is_well_without_them(count, floor).then_some(now));
         memory.recovery = since.map(|since| Recovery { since, shown: false });
     }
-    let few_fail = count.needed.is_some_and(|needed| count.tally.failing < needed);
     if let Some(run) = memory.recovery.as_mut() {
         run.shown |= few_fail;
     }
+}
+
+fn failing(count: &Count) -> impl Iterator<Item = &Reading> {
+    count.readings.iter().filter(|reading| count.is_failing(reading))
+}
+
+/// Start of the failure of a region that had come back.
+fn relapse(count: &Count, run: Recovery) -> Option<Timestamp> {
+    failing(count).map(|reading| reading.since).filter(|since| *since > run.since).max()
+}
+
+/// Start of the first success after `floor` of a region that did not succeed all along.
+fn back(count: &Count, broken: Timestamp, floor: Timestamp) -> Option<Timestamp> {
+    let back = count.readings.iter().filter(|r| r.is_answered() && r.since > broken);
+    let start = |since: Timestamp, last: Timestamp| {
+        if since > floor { Some(since) } else { Some(last).filter(|last| *last > floor) }
+    };
+    back.filter_map(|reading| start(reading.since, reading.last)).min()
+}
+
+/// Whether enough regions succeed, and few fail, by what was probed after `floor`.
+fn is_well_without_them(count: &Count, floor: Timestamp) -> bool {
+    let Some(needed) = count.needed else {
+        return false;
+    };
+    let is_after = count.readings.iter().any(|r| r.succeeds() && r.last > floor);
+    is_after && count.tally.failing < needed && count.succeeding_again >= needed
 }
 
 /// Ends a run that did not last.

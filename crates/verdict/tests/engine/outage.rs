@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_model::{AlertKind, BlockReason, Outcome, PartialPolicy, Quorum, State};
+use quorate_model::{AlertKind, BlockReason, Flag, Outcome, PartialPolicy, Quorum, State};
 use quorate_verdict::{Effect, Event, explain};
 
 use crate::stage::{OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
@@ -121,6 +121,47 @@ fn part_of_the_fleet_recovers_and_the_incident_stays_open() {
     stage.run(secs(900));
     assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
     assert_eq!(stage.says(), "up 0/5 none");
+}
+
+#[test]
+fn a_region_recovers_although_one_of_its_agents_never_failed() {
+    // Two of three agents make a region fail; the third was well all along.
+    let check = quorate_model::Check { regions: vec!["a".parse().expect("an id")], ..shop() };
+    let faults = vec![sees(120, 300, "a1 a2", REFUSED)];
+    let mut stage = Stage::with(check, &["a1", "a2", "a3"], faults);
+    stage.run(secs(250));
+    assert_eq!(stage.says(), "down 1/1 target.refused");
+    stage.run(secs(380));
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+}
+
+#[test]
+fn an_outage_ends_although_those_that_saw_it_are_gone() {
+    let gone = fault(300, 2_000, "c d e", What::Dead);
+    let mut stage = Stage::with(shop(), &FIVE, vec![gone, sees(120, 300, "c d e", REFUSED)]);
+    stage.run(secs(310));
+    assert_eq!(stage.alerts(AlertKind::Page).len(), 1);
+    // Their last votes end, the two that are left find the target fine, and go on doing so.
+    stage.run(secs(320));
+    assert_eq!(stage.says(), "down 0/2 target.refused recovering");
+    stage.run(secs(400));
+    assert_eq!(stage.says(), "up 0/2 none");
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+}
+
+#[test]
+fn an_outage_goes_on_when_those_that_see_it_come_and_go() {
+    // Silent for seven seconds of each twenty, between their probes.
+    let blinks = (0..30).map(|n| fault(301 + n * 20, 308 + n * 20, "c d e", What::Dead));
+    let mut faults: Vec<_> = blinks.collect();
+    faults.push(sees(120, 900, "c d e", REFUSED));
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(880));
+    assert_eq!(stage.verdict().state, State::Down);
+    assert_eq!(stage.said(), [AlertKind::Page]);
+    assert!(!stage.transitions().any(|(_, t)| t.verdict.flags.contains(&Flag::Flapping)));
+    stage.run(secs(2_000));
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
 }
 
 #[test]
