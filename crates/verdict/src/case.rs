@@ -270,7 +270,7 @@ impl Case {
         if ctx.is_replay || result.round.is_some() || !is_conclusive {
             return None;
         }
-        self.follow_slowly(region, say == Say::Fail, run);
+        self.follow_slowly(ctx, (region, agent), say == Say::Fail, run);
         self.trial(ctx, region, say == Say::Fail, run)
     }
 
@@ -286,19 +286,27 @@ impl Case {
         }
     }
 
-    /// Shows a scheduled probe to the slow detector.
-    fn follow_slowly(&mut self, region: RegionIx, failed: bool, run: u16) {
-        if self.memory.latched == State::Down || failed && run > slow::RUN_MAX {
+    /// Shows a scheduled probe to the slow detector, if its agent speaks for its region.
+    fn follow_slowly(
+        &mut self,
+        ctx: &Context<'_>,
+        (region, agent): (RegionIx, AgentIx),
+        failed: bool,
+        run: u16,
+    ) {
+        let Some(group) = self.groups.iter_mut().find(|group| group.region == region) else {
+            return;
+        };
+        let is_excess = failed && run > slow::RUN_MAX;
+        let is_spoken_for = group.speaker(ctx.roster, ctx.now) != Some(agent);
+        if self.memory.latched == State::Down || is_excess || is_spoken_for {
             return;
         }
         self.memory.intermittent.note(failed);
-        if let Some(group) = self.group(region) {
-            let level = slow::step(group.level, failed);
-            if level == std::mem::replace(&mut group.level, level) {
-                return;
-            }
+        let level = slow::step(group.level, failed);
+        if level != std::mem::replace(&mut group.level, level) {
+            self.memory.intermittent.weigh(self.groups.iter().map(|group| group.level));
         }
-        self.memory.intermittent.weigh(self.groups.iter().map(|group| group.level));
     }
 
     /// Whether a scheduled probe tells how reliable its region is: most of the others, at least

@@ -11,7 +11,8 @@
 //! **Scheduled probes only.** Confirmations are made because something failed, so they would count
 //! one failure several times. Nor does more than the third failure in a row count: what fails all
 //! the time is not intermittent, and has detectors of its own. For the same reason an outage sets
-//! all levels to zero.
+//! all levels to zero. Of the agents of a region one speaks here for all: they see the target over
+//! the same network, and what they say together is no more evidence than what one says.
 //!
 //! **What follows.** The check is `degraded`, and a failure counts for less as evidence: it is no
 //! surprise any more. A real outage on top of it still lasts, and is found by that.

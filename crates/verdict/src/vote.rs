@@ -328,6 +328,14 @@ impl Group {
         votes.min()
     }
 
+    /// The agent that speaks where one is enough: the first by name whose vote is fresh.
+    pub(crate) fn speaker(&self, roster: &Roster, now: Timestamp) -> Option<AgentIx> {
+        let fresh = self.votes.iter().filter(|vote| now < vote.fresh_until);
+        let members =
+            fresh.filter_map(|vote| Some((vote, roster.member(vote.agent, self.region)?)));
+        members.min_by_key(|(_, agent)| &agent.id).map(|(vote, _)| vote.agent)
+    }
+
     /// What the region says.
     pub(crate) fn read(&self, roster: &Roster, sight: Sight) -> Reading {
         self.read_as(roster, sight, roster.region(self.region).state)

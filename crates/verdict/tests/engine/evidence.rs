@@ -1,11 +1,12 @@
 //! How much must be seen before anybody is woken: the worked table, with a fleet around it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{AlertKind, AlertPolicy, Check, Quorum, State};
-use quorate_verdict::explain;
+use quorate_verdict::{Event, explain};
 
-use crate::stage::{Fault, REFUSED, Stage, TIMEOUT, What, fault, secs, sees, shop};
+use crate::stage::{Fault, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
 
 const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
 const ONSET: u64 = 300;
@@ -105,6 +106,31 @@ fn a_budget_that_cannot_be_reached_never_pages_and_stops_asking() {
 }
 
 #[test]
+fn more_agents_in_a_region_do_not_make_an_outage_intermittent() {
+    // Four of five regions share a provider, and the budget is small: the proof takes a while.
+    let took = |agents: &[&str]| {
+        let alert = AlertPolicy { false_alerts_per_year_milli: Some(1), ..shop().alert };
+        let check = Check { interval: secs(20), timeout: secs(2), alert, ..of_two() };
+        let mut faults = outage("b c", REFUSED);
+        faults.extend(outage("d", STATUS));
+        faults.push(fault(ONSET, 10_000, "a e", What::Sees(TIMEOUT, secs(2))));
+        let mut stage = Stage::with(check, agents, faults);
+        let mut fleet = (*stage.fleet).clone();
+        for region in fleet.regions.values_mut().take(4) {
+            region.labels.insert("provider".to_owned(), "aws".to_owned());
+        }
+        stage.fleet = Arc::new(fleet);
+        stage.apply(Event::Configured(Arc::clone(&stage.fleet)));
+        stage.run(secs(ONSET + 1_000));
+        stage.alerts(AlertKind::Page)[0].saturating_sub(secs(ONSET)).as_secs()
+    };
+    assert_eq!(took(&FIVE), 35);
+    let three_each = ["a1", "a2", "a3", "b1", "b2", "b3", "c1", "c2", "c3", "d1", "d2", "d3"];
+    let agents: Vec<&str> = three_each.into_iter().chain(["e1", "e2", "e3"]).collect();
+    assert_eq!(took(&agents), 35, "not minutes later, as something that fails now and then");
+}
+
+#[test]
 fn every_other_request_is_degraded_and_an_outage_on_top_is_still_down() {
     // Each region fails in every third turn of its schedule, and every confirmation succeeds.
     let mut faults = Vec::new();
@@ -158,7 +184,7 @@ fn five_agents_that_fail_once_are_no_retry() {
     stage.run(secs(ONSET));
     stage.faults = outage("all", REFUSED);
     let failed = stage.result(6, None, REFUSED, secs(0));
-    stage.apply(quorate_verdict::Event::Result(Box::new(failed)));
+    stage.apply(Event::Result(Box::new(failed)));
     stage.run(secs(ONSET + 1));
     assert_eq!(stage.verdict().state, State::Down);
     let weights: Vec<u32> =
