@@ -13,6 +13,10 @@
 //! **Why regions that always fail count against it.** A target that is down for a quorum of regions
 //! is down, whatever the others say. So no number of regions that lie can make it milder.
 //!
+//! **Why only regions that did both.** Where some regions always fail and the others always succeed,
+//! neighbours disagree because of their places. Such a region says nothing here, so an outage that
+//! a part of the fleet saw ends like any other.
+//!
 //! **One region.** The disagreement must show with any one region left out: one that answers by
 //! chance while all others fail is no evidence.
 //!
@@ -91,9 +95,15 @@ impl Mixed {
             return None;
         }
         let regions = self.answers.iter().map(|answer| answer.region).max()? + 1;
+        let did = |region, failed| {
+            self.answers.iter().any(|answer| (answer.region, answer.failed) == (region, failed))
+        };
+        let did_both: Vec<bool> =
+            (0..regions).map(|region| did(region, true) && did(region, false)).collect();
         let is_mixed = (0..regions).all(|left_out| {
             let (mut pairs, mut disagree, mut last) = (0, 0, None);
-            for answer in self.answers.iter().filter(|answer| answer.region != left_out) {
+            let tells = |answer: &&Answer| answer.region != left_out && did_both[answer.region];
+            for answer in self.answers.iter().filter(tells) {
                 if let Some(last) = last.replace(answer.failed) {
                     pairs += 1;
                     disagree += usize::from(last != answer.failed);
@@ -167,6 +177,13 @@ mod tests {
     #[test]
     fn a_plain_recovery_is_not_mixed() {
         assert_eq!(play(40, |probe, _| probe < 9), None);
+    }
+
+    #[test]
+    fn a_recovery_of_those_that_failed_is_not_mixed() {
+        for probes in 1..60 {
+            assert_eq!(play(probes, |probe, region| region < 3 && probe < 31), None, "{probes}");
+        }
     }
 
     #[test]

@@ -124,6 +124,15 @@ fn part_of_the_fleet_recovers_and_the_incident_stays_open() {
 }
 
 #[test]
+fn an_outage_that_some_regions_saw_ends_like_any_other() {
+    let faults = vec![sees(120, 900, "c d e", REFUSED)];
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(960));
+    assert_eq!(stage.says(), "up 0/5 none");
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+}
+
+#[test]
 fn a_region_recovers_although_one_of_its_agents_never_failed() {
     // Two of three agents make a region fail; the third was well all along.
     let check = quorate_model::Check { regions: vec!["a".parse().expect("an id")], ..shop() };
