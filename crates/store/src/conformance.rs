@@ -11,6 +11,7 @@
 mod durable;
 mod incidents;
 mod outbox;
+mod past;
 mod people;
 mod results;
 pub mod sample;
@@ -37,7 +38,8 @@ pub struct DurableCase {
 }
 
 /// What every store must do.
-pub const CASES: &[&[Case]] = &[results::CASES, incidents::CASES, outbox::CASES, people::CASES];
+pub const CASES: &[&[Case]] =
+    &[results::CASES, past::CASES, incidents::CASES, outbox::CASES, people::CASES];
 
 /// What a durable store must do as well.
 pub const DURABLE: &[DurableCase] = durable::CASES;

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::{
     AgentRecord, ApiToken, DeliveryRecord, DeliveryState, IncidentQuery, JoinToken, OutboxEntry,
-    Restored, RestoredCheck, Store, StoreError, StoreKind, Transition, Write,
+    PastVerdict, Restored, RestoredCheck, ResultPage, ResultQuery, Store, StoreError, StoreKind,
+    Transition, VerdictQuery, Write,
 };
 
 /// The row of the registry.
@@ -20,12 +21,15 @@ pub(crate) const KIND: StoreKind =
 
 #[derive(Debug, Default)]
 struct Memory {
-    results: Vec<ProbeResult>,
+    /// In the order in which they were stored, each with its number.
+    results: Vec<(u64, ProbeResult)>,
+    /// The number given out last, to a result or a verdict.
+    last_number: u64,
     /// The highest number, and when the last result was received.
     watermarks: BTreeMap<(AgentId, BootId), (u64, Timestamp)>,
     round: u64,
     verdicts: BTreeMap<CheckId, (Verdict, Value)>,
-    history: BTreeMap<CheckId, Vec<Verdict>>,
+    history: BTreeMap<CheckId, Vec<(u64, Verdict)>>,
     incidents: BTreeMap<IncidentId, Incident>,
     /// In the order of decision.
     deliveries: Vec<DeliveryRecord>,
@@ -106,7 +110,13 @@ impl Memory {
         if let Some(round) = result.round {
             self.saw(round);
         }
-        self.results.push(result.clone());
+        let number = self.number();
+        self.results.push((number, result.clone()));
+    }
+
+    fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     fn saw(&mut self, round: RoundId) {
@@ -122,7 +132,8 @@ impl Memory {
         }
         let check = &change.check;
         self.verdicts.insert(check.clone(), (change.verdict.clone(), change.memory.clone()));
-        self.history.entry(check.clone()).or_default().push(change.verdict.clone());
+        let number = self.number();
+        self.history.entry(check.clone()).or_default().push((number, change.verdict.clone()));
         if let Some(incident) = &change.incident {
             self.incidents.insert(incident.id, incident.clone());
         }
@@ -172,11 +183,12 @@ impl Store for Memory {
             };
             (check.clone(), restored)
         });
+        let results = self.results.iter().map(|(_, result)| result);
         let recent = |result: &&ProbeResult| result.received >= results_since;
         Ok(Restored {
             checks: checks.collect(),
             watermarks: self.watermarks.iter().map(|(key, mark)| (key.clone(), mark.0)).collect(),
-            results: self.results.iter().filter(recent).cloned().collect(),
+            results: results.filter(recent).cloned().collect(),
             next_round: self.round + 1,
         })
     }
@@ -196,9 +208,52 @@ impl Store for Memory {
         Ok(self.incidents.get(&id).cloned())
     }
 
-    fn history(&mut self, check: &CheckId, limit: usize) -> Result<Vec<Verdict>, StoreError> {
-        let verdicts = self.history.get(check).into_iter().flatten();
-        Ok(verdicts.rev().take(limit).cloned().collect())
+    fn verdicts(&mut self, query: &VerdictQuery) -> Result<Vec<PastVerdict>, StoreError> {
+        let verdicts = self.history.get(&query.check).into_iter().flatten();
+        let mut ended = None;
+        let past = verdicts.rev().map(|(number, verdict)| {
+            let ended = ended.replace(verdict.ballot.taken);
+            PastVerdict { number: *number, verdict: verdict.clone(), ended }
+        });
+        let wanted = |past: &PastVerdict| {
+            let taken = past.verdict.ballot.taken;
+            query.before.is_none_or(|before| past.number < before)
+                && query.from.is_none_or(|from| taken >= from)
+                && query.until.is_none_or(|until| taken < until)
+        };
+        Ok(past.filter(wanted).take(query.limit).collect())
+    }
+
+    fn verdict_at(
+        &mut self,
+        check: &CheckId,
+        at: Timestamp,
+    ) -> Result<Option<PastVerdict>, StoreError> {
+        let all = self.verdicts(&VerdictQuery::latest(check.clone(), usize::MAX))?;
+        Ok(all.into_iter().find(|past| past.verdict.ballot.taken <= at))
+    }
+
+    fn results(&mut self, query: &ResultQuery) -> Result<ResultPage, StoreError> {
+        let start = query
+            .after
+            .map_or(0, |after| self.results.partition_point(|(number, _)| *number <= after));
+        let rest = &self.results[start..];
+        let wanted = |result: &ProbeResult| {
+            query.check.as_ref().is_none_or(|check| result.check == *check)
+                && query.from <= result.received
+                && result.received < query.until
+        };
+        let mut page = ResultPage { results: Vec::new(), next: None };
+        for (looked, (number, result)) in rest.iter().enumerate() {
+            if looked >= query.scan.max(1) || page.results.len() >= query.limit {
+                page.next = rest[..looked].last().map(|(last, _)| *last).or(query.after);
+                break;
+            }
+            if wanted(result) {
+                page.results.push((*number, result.clone()));
+            }
+        }
+        Ok(page)
     }
 
     fn deliveries(&mut self, id: IncidentId) -> Result<Vec<DeliveryRecord>, StoreError> {
@@ -253,7 +308,7 @@ impl Store for Memory {
 
     fn forget_results(&mut self, before: Timestamp) -> Result<u64, StoreError> {
         let held = self.results.len();
-        self.results.retain(|result| result.received >= before);
+        self.results.retain(|(_, result)| result.received >= before);
         self.watermarks.retain(|_, (_, received)| *received >= before);
         Ok(u64::try_from(held - self.results.len()).unwrap_or(u64::MAX))
     }

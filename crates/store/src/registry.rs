@@ -2,10 +2,11 @@
 
 use std::fmt::Debug;
 
-use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp, Verdict};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp};
 
 use crate::{
-    AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, Restored, Write,
+    AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, PastVerdict,
+    Restored, ResultPage, ResultQuery, VerdictQuery, Write,
 };
 use crate::{memory, sqlite};
 
@@ -26,8 +27,18 @@ pub trait Store: Debug + Send {
     /// One incident.
     fn incident(&mut self, id: IncidentId) -> Result<Option<Incident>, StoreError>;
 
-    /// The verdicts that a check has had, each with its ballot, the latest first, at most `limit`.
-    fn history(&mut self, check: &CheckId, limit: usize) -> Result<Vec<Verdict>, StoreError>;
+    /// The verdicts that a check has had, each with its ballot, the latest first.
+    fn verdicts(&mut self, query: &VerdictQuery) -> Result<Vec<PastVerdict>, StoreError>;
+
+    /// The verdict of a check that was in force at `at`: the latest reached at that time or before.
+    fn verdict_at(
+        &mut self,
+        check: &CheckId,
+        at: Timestamp,
+    ) -> Result<Option<PastVerdict>, StoreError>;
+
+    /// Results received in a span of time.
+    fn results(&mut self, query: &ResultQuery) -> Result<ResultPage, StoreError>;
 
     /// What was sent about an incident, in the order in which it was decided.
     fn deliveries(&mut self, id: IncidentId) -> Result<Vec<DeliveryRecord>, StoreError>;

@@ -7,6 +7,7 @@ mod body;
 mod fault;
 mod join;
 mod log;
+mod past;
 mod read;
 mod schema;
 #[cfg(test)]
@@ -19,13 +20,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp, Verdict};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp};
 use rusqlite::{Connection, OpenFlags};
 
 use self::fault::Fault;
 use crate::{
-    AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, Restored, Store,
-    StoreError, StoreKind, Write,
+    AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, PastVerdict,
+    Restored, ResultPage, ResultQuery, Store, StoreError, StoreKind, VerdictQuery, Write,
 };
 
 /// How long to wait for another program that has the file open.
@@ -137,8 +138,20 @@ impl Store for Sqlite {
         self.read(|connection| read::incident(connection, id))
     }
 
-    fn history(&mut self, check: &CheckId, limit: usize) -> Result<Vec<Verdict>, StoreError> {
-        self.read(|connection| read::history(connection, check, limit))
+    fn verdicts(&mut self, query: &VerdictQuery) -> Result<Vec<PastVerdict>, StoreError> {
+        self.read(|connection| past::verdicts(connection, query))
+    }
+
+    fn verdict_at(
+        &mut self,
+        check: &CheckId,
+        at: Timestamp,
+    ) -> Result<Option<PastVerdict>, StoreError> {
+        self.read(|connection| past::verdict_at(connection, check, at))
+    }
+
+    fn results(&mut self, query: &ResultQuery) -> Result<ResultPage, StoreError> {
+        self.read(|connection| past::results(connection, query))
     }
 
     fn deliveries(&mut self, id: IncidentId) -> Result<Vec<DeliveryRecord>, StoreError> {

@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 
 use quorate_model::{BootId, ProbeResult};
 use quorate_store::conformance::sample::{at, id, incident, result, transition};
-use quorate_store::{IncidentQuery, Store, StoreError, Write};
+use quorate_store::{IncidentQuery, Store, StoreError, VerdictQuery, Write};
 use tempfile::TempDir;
 
 /// How often the writer is killed.
@@ -78,7 +78,7 @@ fn whole_commits(store: &mut dyn Store) -> u64 {
     let found = [
         store.incidents(&query).expect("incidents").len(),
         store.due(at(1_000_000), usize::MAX).expect("due").len(),
-        store.history(&id("shop"), usize::MAX).expect("history").len(),
+        store.verdicts(&VerdictQuery::latest(id("shop"), usize::MAX)).expect("verdicts").len(),
     ];
     let expected = usize::try_from(commits).expect("a number");
     assert_eq!(found, [expected; 3], "incidents, messages and verdicts");

@@ -2,9 +2,10 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp, Verdict};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp};
 use quorate_store::{
-    AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, Restored,
+    AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, PastVerdict,
+    Restored, ResultPage, ResultQuery, VerdictQuery,
 };
 
 use super::*;
@@ -44,8 +45,14 @@ impl Store for Gate {
     fn incident(&mut self, _: IncidentId) -> Result<Option<Incident>, StoreError> {
         Ok(None)
     }
-    fn history(&mut self, _: &CheckId, _: usize) -> Result<Vec<Verdict>, StoreError> {
+    fn verdicts(&mut self, _: &VerdictQuery) -> Result<Vec<PastVerdict>, StoreError> {
         Ok(Vec::new())
+    }
+    fn verdict_at(&mut self, _: &CheckId, _: Timestamp) -> Result<Option<PastVerdict>, StoreError> {
+        Ok(None)
+    }
+    fn results(&mut self, _: &ResultQuery) -> Result<ResultPage, StoreError> {
+        Ok(ResultPage { results: Vec::new(), next: None })
     }
     fn deliveries(&mut self, _: IncidentId) -> Result<Vec<DeliveryRecord>, StoreError> {
         Ok(Vec::new())

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Condvar, Mutex};
 
-use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp, Verdict};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp};
 use quorate_store::{
-    AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, Restored, Store,
-    StoreError, Write,
+    AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, PastVerdict,
+    Restored, ResultPage, ResultQuery, Store, StoreError, VerdictQuery, Write,
 };
 
 /// What a faulty store does with commits.
@@ -71,8 +71,18 @@ impl Store for Faulty {
     fn incident(&mut self, id: IncidentId) -> Result<Option<Incident>, StoreError> {
         self.inner.incident(id)
     }
-    fn history(&mut self, check: &CheckId, limit: usize) -> Result<Vec<Verdict>, StoreError> {
-        self.inner.history(check, limit)
+    fn verdicts(&mut self, query: &VerdictQuery) -> Result<Vec<PastVerdict>, StoreError> {
+        self.inner.verdicts(query)
+    }
+    fn verdict_at(
+        &mut self,
+        check: &CheckId,
+        at: Timestamp,
+    ) -> Result<Option<PastVerdict>, StoreError> {
+        self.inner.verdict_at(check, at)
+    }
+    fn results(&mut self, query: &ResultQuery) -> Result<ResultPage, StoreError> {
+        self.inner.results(query)
     }
     fn deliveries(&mut self, id: IncidentId) -> Result<Vec<DeliveryRecord>, StoreError> {
         self.inner.deliveries(id)

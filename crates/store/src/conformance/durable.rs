@@ -2,7 +2,7 @@
 
 use super::DurableCase;
 use super::sample::{at, attempted, id, incident, notice, result, transition};
-use crate::{ApiToken, DeliveryState, JoinToken, Role, Store, Write};
+use crate::{ApiToken, DeliveryState, JoinToken, Role, Store, VerdictQuery, Write};
 
 pub(super) const CASES: &[DurableCase] = &[
     DurableCase { name: "all is the same after it was opened again", run: same },
@@ -34,7 +34,7 @@ fn same(open: &mut dyn FnMut() -> Box<dyn Store>) {
             store.due(at(1_000), 10).expect("due"),
             store.deliveries(shop.id).expect("deliveries"),
             store.incident(shop.id).expect("incident"),
-            store.history(&shop.check, 10).expect("history"),
+            store.verdicts(&VerdictQuery::latest(shop.check.clone(), 10)).expect("verdicts"),
             store.agents().expect("agents"),
             store.api_token(&[2; 32]).expect("token"),
         )

@@ -11,7 +11,6 @@ pub(super) const CASES: &[Case] = &[
         name: "the last verdict of a check comes back with its memory and latest incident",
         run: last_verdict,
     },
-    Case { name: "every verdict of a check stays in its history, the latest first", run: history },
     Case { name: "an incident is opened once and changed afterwards", run: upsert },
     Case {
         name: "incidents are listed from the latest opened, page by page, filtered",
@@ -45,19 +44,6 @@ fn last_verdict(store: &mut dyn Store) {
     assert_eq!(shop.memory, quiet.memory);
     assert_eq!(shop.incident, Some(incident("shop", 1_000, None)));
     assert_eq!(checks[&id("mail")].incident, None);
-}
-
-fn history(store: &mut dyn Store) {
-    for opened_at in [0, 1_000, 2_000] {
-        opened(store, &incident("shop", opened_at, None));
-    }
-    opened(store, &incident("mail", 3_000, None));
-    let times = |store: &mut dyn Store, limit| -> Vec<_> {
-        let verdicts = store.history(&id("shop"), limit).expect("history");
-        verdicts.iter().map(|verdict| verdict.ballot.taken).collect()
-    };
-    assert_eq!(times(store, 10), [at(2_000), at(1_000), at(0)]);
-    assert_eq!(times(store, 1), [at(2_000)]);
 }
 
 fn upsert(store: &mut dyn Store) {

@@ -6,7 +6,7 @@ use quorate_model::{BootId, ProbeResult, RoundId, State, Timestamp};
 
 use super::Case;
 use super::sample::{at, attempted, id, incident, notice, result, transition, verdict};
-use crate::{DeliveryState, IncidentQuery, Store, StoreError, Transition, Write};
+use crate::{DeliveryState, IncidentQuery, Store, StoreError, Transition, VerdictQuery, Write};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "an empty store restores nothing", run: empty },
@@ -130,7 +130,8 @@ fn all_or_none(store: &mut dyn Store) {
     assert_eq!(store.restore(at(0)).expect("restore"), held);
     let all = IncidentQuery { limit: 10, ..IncidentQuery::default() };
     assert_eq!(store.incidents(&all).expect("incidents"), []);
-    assert_eq!(store.history(&fault.check, 10).expect("history"), []);
+    let latest = VerdictQuery::latest(fault.check.clone(), 10);
+    assert_eq!(store.verdicts(&latest).expect("verdicts"), []);
     assert_eq!(store.due(at(9), 10).expect("due"), [notice("team", 5)]);
     // The rest of the same commit is good.
     store.commit(&bad[..3]).expect("the same without the bad write");

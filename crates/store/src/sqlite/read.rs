@@ -24,7 +24,7 @@ where
 }
 
 /// All rows of a query, each through `read`.
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
@@ -40,7 +40,7 @@ fn all<T>(
 }
 
 /// `limit` as the engine takes it.
-fn bound(limit: usize) -> i64 {
+pub(super) fn bound(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
@@ -48,7 +48,7 @@ fn time(row: &Row<'_>, at: usize) -> Result<Timestamp, Fault> {
     Ok(Timestamp::from_micros(row.get(at)?))
 }
 
-fn optional_time(row: &Row<'_>, at: usize) -> Result<Option<Timestamp>, Fault> {
+pub(super) fn optional_time(row: &Row<'_>, at: usize) -> Result<Option<Timestamp>, Fault> {
     Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_micros))
 }
 
@@ -97,16 +97,6 @@ pub(super) fn incident(connection: &Connection, id: IncidentId) -> Result<Option
     let sql = "SELECT sum, body FROM incident WHERE id = ?1";
     let read = |row: &Row<'_>| body::read("incident", row, 0);
     Ok(all(connection, sql, [id.0.to_be_bytes()], read)?.pop())
-}
-
-/// The verdicts that a check has had, the latest first.
-pub(super) fn history(
-    connection: &Connection,
-    check: &CheckId,
-    limit: usize,
-) -> Result<Vec<Verdict>, Fault> {
-    let sql = "SELECT sum, body FROM verdict_history WHERE check_id = ?1 ORDER BY id DESC LIMIT ?2";
-    all(connection, sql, params![check.as_str(), bound(limit)], |row| body::read("verdict", row, 0))
 }
 
 /// The columns that [`entry`] reads.

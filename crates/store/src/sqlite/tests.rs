@@ -2,10 +2,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use quorate_model::State;
 use tempfile::TempDir;
 
 use super::*;
-use crate::conformance::sample::{at, attempted, incident, result, transition};
+use crate::conformance::sample::{at, attempted, incident, result, transition, verdict};
 
 fn place() -> (TempDir, String) {
     let folder = TempDir::new().unwrap();
@@ -73,13 +74,36 @@ fn a_place_that_is_not_there_is_an_error_that_says_what_to_do() {
 }
 
 #[test]
+fn verdicts_that_an_older_version_stored_are_found_by_their_time() {
+    let (_folder, path) = place();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("schema_1.sql")).unwrap();
+    old.pragma_update(None, "application_id", 0x5152_5445).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    for millis in [0, 1_000] {
+        let verdict = verdict(State::Down, millis, &[]);
+        let past = body::Body::of("verdict", &verdict).unwrap();
+        old.execute(
+            "INSERT INTO verdict_history (check_id, sum, body) VALUES ('shop', ?1, ?2)",
+            rusqlite::params![past.sum, past.json],
+        )
+        .unwrap();
+    }
+    drop(old);
+    let mut store = open(&path).unwrap();
+    let found = store.verdict_at(&"shop".parse().unwrap(), at(999)).unwrap().unwrap();
+    assert_eq!(found.verdict, verdict(State::Down, 0, &[]));
+    assert_eq!(found.ended, Some(at(1_000)));
+}
+
+#[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let (_folder, path) = place();
     let store = Sqlite::open(&path).unwrap();
     store.connection.pragma_update(None, "user_version", 7).unwrap();
     drop(store);
     let error = open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::TooNew { found: 7, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::TooNew { found: 7, known: 2, .. }), "{error:?}");
     let version: i64 = Connection::open(&path)
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))

@@ -71,8 +71,11 @@ fn transition(sql: &Sql<'_>, tail: &mut Tail, change: &Transition) -> Result<(),
     )?
     .execute(params![check, now.sum, now.json])?;
     let past = Body::of("verdict", &change.verdict)?;
-    sql.prepare_cached("INSERT INTO verdict_history (check_id, sum, body) VALUES (?1, ?2, ?3)")?
-        .execute(params![check, past.sum, past.json])?;
+    let taken = change.verdict.ballot.taken.as_micros();
+    sql.prepare_cached(
+        "INSERT INTO verdict_history (check_id, taken, sum, body) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![check, taken, past.sum, past.json])?;
     if let Some(incident) = &change.incident {
         upsert(sql, incident)?;
     }
