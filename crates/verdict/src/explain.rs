@@ -3,7 +3,8 @@
 //! Works from the verdict alone, so a stored one can be explained as well as the present one.
 
 use quorate_model::{
-    Ballot, BallotEntry, CheckId, Counted, Flag, HumanDuration, Odds, RoundId, State, Verdict,
+    Ballot, BallotEntry, CheckId, Counted, Flag, HumanDuration, Odds, Outcome, RoundId, State,
+    Verdict,
 };
 
 use crate::ballot::reason;
@@ -31,6 +32,7 @@ pub fn ballot_in_words(check: &CheckId, verdict: &Verdict) -> Vec<String> {
         let rounds: Vec<String> = ballot.rounds.iter().map(RoundId::to_string).collect();
         words.push(format!("all regions were asked at once in {noun} {}", rounds.join(", ")));
     }
+    words.extend(shortfall(verdict));
     words.push(consequence(verdict).to_owned());
     words.extend(verdict.flags.iter().map(|flag| about(*flag).to_owned()));
     words
@@ -113,6 +115,40 @@ pub fn proves_down(ballot: &Ballot) -> bool {
         && count >= ballot.quorum_effective
         && sum >= ballot.evidence_milli_nats;
     is_quorum && (!is_weighed || is_proven)
+}
+
+/// What a failure of regions lacks to be a page: more regions, more evidence, or to be believed.
+/// `None` where nothing fails, or nothing is lacking.
+fn shortfall(verdict: &Verdict) -> Option<String> {
+    let ballot = &verdict.ballot;
+    if verdict.state == State::Down || ballot.quorum_effective == 0 {
+        return None;
+    }
+    let failed = |entry: &&BallotEntry| entry.outcome.is_some_and(Outcome::is_fail);
+    let (counted, void): (Vec<&BallotEntry>, Vec<&BallotEntry>) =
+        ballot.entries.iter().filter(failed).partition(|entry| entry.counted == Counted::Yes);
+    let count = u32::try_from(counted.len()).unwrap_or(u32::MAX);
+    let names: Vec<&str> = counted.iter().map(|entry| entry.region.as_str()).collect();
+    let verb = if count == 1 { "fails" } else { "fail" };
+    let fail = format!("{} {verb}", names.join(", "));
+    let (evidence, need) = (ballot.evidence_milli_nats, ballot.need_milli_nats);
+    let lacking = match ballot.quorum_effective.saturating_sub(count) {
+        _ if count == 0 => None,
+        0 if need > evidence => Some(format!(
+            "{fail}, which is enough regions but not enough evidence: the chance of coincidence is \
+             {}, your budget of false alerts allows {}",
+            Odds(evidence),
+            Odds(need)
+        )),
+        0 => None,
+        1 => Some(format!("{fail}; a page needs 1 more region to fail")),
+        missing => Some(format!("{fail}; a page needs {missing} more regions to fail")),
+    };
+    let void = void.iter().map(|entry| {
+        format!("the failure of {} does not count ({})", entry.region, reason(entry.counted))
+    });
+    let all: Vec<String> = lacking.into_iter().chain(void).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn consequence(verdict: &Verdict) -> &'static str {

@@ -41,6 +41,7 @@ mod operators;
 pub mod plan;
 mod quorum;
 mod recovery;
+pub mod replay;
 pub mod schedule;
 mod slow;
 mod vote;

@@ -183,7 +183,8 @@ impl Replay {
             self.apply(Event::Connected { agent: agent.clone(), region });
         }
         if health != Some(result.health) {
-            self.apply(Event::Alive { agent: agent.clone(), health: result.health });
+            let heartbeat = result.health.into();
+            self.apply(Event::Alive { agent: agent.clone(), heartbeat });
         }
     }
 
@@ -201,7 +202,7 @@ impl Replay {
             .map(|(agent, member)| (agent.clone(), member.health, member.alive_until))
             .partition(|(_, _, until)| *until > now);
         for (agent, health, _) in alive {
-            self.apply(Event::Alive { agent, health });
+            self.apply(Event::Alive { agent, heartbeat: health.into() });
         }
         for (agent, ..) in gone {
             if let Some(member) = self.agents.get_mut(&agent) {

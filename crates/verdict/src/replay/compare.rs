@@ -174,11 +174,14 @@ mod tests {
     fn another_outage_and_another_check_are_not_the_same() {
         let did = said("shop", 1, &[(100, Page), (200, Resolved)]);
         let later = said("shop", 2, &[(201, Page)]);
-        assert_eq!(changes(&did, &later), [
-            (Page, Change::Gone(at(100))),
-            (Resolved, Change::Gone(at(200))),
-            (Page, Change::New(at(201))),
-        ]);
+        assert_eq!(
+            changes(&did, &later),
+            [
+                (Page, Change::Gone(at(100))),
+                (Resolved, Change::Gone(at(200))),
+                (Page, Change::New(at(201))),
+            ]
+        );
         let other = said("mail", 1, &[(100, Page), (200, Resolved)]);
         assert_eq!(changes(&did, &other).len(), 4);
     }
@@ -187,11 +190,14 @@ mod tests {
     fn a_page_in_the_place_of_a_notice_is_a_difference() {
         let did = said("shop", 1, &[(100, Notice), (400, Resolved)]);
         let would = said("shop", 2, &[(90, Page), (400, Resolved)]);
-        assert_eq!(changes(&did, &would), [
-            (Page, Change::New(at(90))),
-            (Notice, Change::Gone(at(100))),
-            (Resolved, Change::Same(at(400), at(400))),
-        ]);
+        assert_eq!(
+            changes(&did, &would),
+            [
+                (Page, Change::New(at(90))),
+                (Notice, Change::Gone(at(100))),
+                (Resolved, Change::Same(at(400), at(400))),
+            ]
+        );
     }
 
     #[test]
@@ -200,9 +206,9 @@ mod tests {
         let mut would = said("shop", 2, &[(100, Page), (200, Resolved)]);
         would.extend(said("shop", 3, &[(500, Page), (600, Resolved)]));
         let new = changes(&did, &would).into_iter().filter(|(_, change)| !change.is_same());
-        assert_eq!(new.collect::<Vec<_>>(), [
-            (Page, Change::New(at(500))),
-            (Resolved, Change::New(at(600))),
-        ]);
+        assert_eq!(
+            new.collect::<Vec<_>>(),
+            [(Page, Change::New(at(500))), (Resolved, Change::New(at(600))),]
+        );
     }
 }

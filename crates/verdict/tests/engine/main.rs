@@ -11,6 +11,7 @@ mod fleet;
 mod onset;
 mod outage;
 mod properties;
+mod replay;
 mod restart;
 mod stage;
 mod votes;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use quorate_model::{Cause, Fleet, State};
+use quorate_model::{Cause, Check, Fleet, Quorum, State};
 use quorate_verdict::{Event, explain};
 
-use crate::stage::{REFUSED, STATUS, Stage, TIMEOUT, fleet_of, secs, sees, shop};
+use crate::stage::{REFUSED, STATUS, Stage, TIMEOUT, What, fault, fleet_of, secs, sees, shop};
 
 const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
 
@@ -59,4 +59,38 @@ fn a_check_that_recovers_keeps_its_cause_and_claims_no_proof() {
     assert_eq!((verdict.state, verdict.cause), (State::Down, Cause::TargetHttp));
     assert!(verdict.summary.starts_with("recovering, "), "{}", verdict.summary);
     assert!(!verdict.summary.contains("chance"), "{}", verdict.summary);
+}
+
+#[test]
+fn why_nobody_was_paged_names_who_failed_and_what_was_missing() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 900, "a c", STATUS)]);
+    stage.run(secs(400));
+    let words = explained(&stage);
+    assert!(words.contains("a, c fail; a page needs 1 more region to fail"), "{words}");
+    assert!(words.contains("nobody is paged because fewer regions are affected"), "{words}");
+
+    let check = Check { quorum: Quorum::Count(2), ..shop() };
+    let mut stage = Stage::with(check, &FIVE, vec![sees(120, 900, "a c", STATUS)]);
+    stage.run(secs(200));
+    let words = explained(&stage);
+    assert_eq!(stage.verdict().state, State::Partial, "{words}");
+    assert!(
+        words.contains(
+            "a, c fail, which is enough regions but not enough evidence: the chance of \
+             coincidence is 1 in "
+        ),
+        "{words}"
+    );
+    assert!(words.contains("your budget of false alerts allows 1 in 260 million"), "{words}");
+    assert!(words.contains("so nobody is paged yet"), "{words}");
+}
+
+#[test]
+fn a_failure_that_does_not_count_is_told_with_its_reason() {
+    let faults = vec![sees(160, 171, "c", STATUS), fault(171, 900, "c", What::Island)];
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(178));
+    let now = stage.engine.look(&stage.check, stage.now).expect("a verdict");
+    let words = explain::ballot_in_words(&stage.check, &now).join("\n");
+    assert!(words.contains("the failure of c does not count (cut off)"), "{words}");
 }
