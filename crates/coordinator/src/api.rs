@@ -6,6 +6,7 @@ mod check;
 pub(crate) mod errors;
 mod fleet;
 mod health;
+mod history;
 mod incident;
 mod page;
 mod watch;
@@ -21,6 +22,7 @@ use arc_swap::ArcSwap;
 use quorate_config::Configuration;
 use quorate_proto::v1::check_service_server::CheckServiceServer;
 use quorate_proto::v1::fleet_service_server::FleetServiceServer;
+use quorate_proto::v1::history_service_server::HistoryServiceServer;
 use quorate_proto::v1::incident_service_server::IncidentServiceServer;
 use quorate_runtime::Clock;
 use tokio::net::TcpListener;
@@ -85,6 +87,11 @@ pub async fn serve(listener: TcpListener, parts: ApiParts, serving: Serving) {
         )
         .add_service(
             IncidentServiceServer::new(api.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(ANSWER_BYTES_MAX),
+        )
+        .add_service(
+            HistoryServiceServer::new(api.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(ANSWER_BYTES_MAX),
         )

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "quorate/agent/v1/agent.proto",
     "quorate/v1/check.proto",
     "quorate/v1/fleet.proto",
+    "quorate/v1/history.proto",
     "quorate/v1/incident.proto",
     "quorate/v1/types.proto",
 ];

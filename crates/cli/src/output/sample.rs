@@ -138,6 +138,7 @@ pub(super) fn incidents() -> Vec<v1::Incident> {
         state: "pending".to_owned(),
         attempt_count: 2,
         last_attempt_time: at(30),
+        decide_time: at(189),
         error: "connection refused".to_owned(),
     };
     let open = v1::Incident {

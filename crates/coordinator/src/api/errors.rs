@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use quorate_model::Timestamp;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -96,6 +97,28 @@ pub(super) fn not_found(kind: &Kind, name: &str) -> Status {
     let mut details = info(kind.not_found, [("name", name)]);
     details.set_resource_info(kind.type_name, shown(name), "", message.as_str());
     Status::with_error_details(Code::NotFound, message, details)
+}
+
+/// A check had no verdict at a time.
+pub(super) fn verdict_not_found(check: &str, at: Timestamp) -> Status {
+    let at = at.to_string();
+    let message = format!("{} had no verdict at {at}", shown(check));
+    let mut details = info("VERDICT_NOT_FOUND", [("check", check), ("time", &at)]);
+    details.set_resource_info("quorate.v1.PastVerdict", shown(check), "", message.as_str());
+    Status::with_error_details(Code::NotFound, message, details)
+}
+
+/// No results of a time are stored.
+pub(super) fn results_forgotten(check: &str, at: Timestamp) -> Status {
+    let at = at.to_string();
+    let message = format!(
+        "no results of {} are stored of {at}: raw results are kept for as long as \
+         `server.retention` says",
+        shown(check)
+    );
+    let mut details = info("RESULTS_FORGOTTEN", [("check", check), ("time", &at)]);
+    details.add_precondition_failure_violation("RESULTS", shown(check), message.as_str());
+    Status::with_error_details(Code::FailedPrecondition, message, details)
 }
 
 /// An agent cannot be invited into a region that is not configured.

@@ -17,10 +17,11 @@ use tonic_health::server::{HealthReporter, HealthService};
 use crate::StoreHandle;
 
 /// What can be asked for: the whole, each service, and the two words that supervisors use.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "",
     "quorate.v1.CheckService",
     "quorate.v1.FleetService",
+    "quorate.v1.HistoryService",
     "quorate.v1.IncidentService",
     "readiness",
 ];

@@ -65,7 +65,12 @@ fn delivery(record: &DeliveryRecord) -> wire::Delivery {
         DeliveryState::Sent => "sent",
         DeliveryState::Failed => "failed",
     };
+    let decided = match &record.entry.delivery {
+        quorate_model::Delivery::Alert(alert) => alert.at,
+        quorate_model::Delivery::Operator(notice) => notice.at,
+    };
     wire::Delivery {
+        decide_time: Some(timestamp_to_wire(decided)),
         receiver: record.entry.receiver.to_string(),
         kind: kind.to_owned(),
         state: state.to_owned(),

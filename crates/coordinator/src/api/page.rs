@@ -105,11 +105,12 @@ impl Pager {
             return String::new();
         }
         entries.truncate(page.size);
-        let token = Token {
-            version: VERSION,
-            question: page.question.clone(),
-            after: entries.last().map(key).unwrap_or_default(),
-        };
+        self.token(page, entries.last().map(key).unwrap_or_default())
+    }
+
+    /// The token of the page that goes on after a key.
+    pub(super) fn token(&self, page: &Page, after: String) -> String {
+        let token = Token { version: VERSION, question: page.question.clone(), after };
         // Text and numbers always have a JSON form.
         let mut bytes = serde_json::to_vec(&token).unwrap_or_default();
         let tag = hmac::sign(&self.key, &bytes);

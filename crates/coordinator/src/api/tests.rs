@@ -1,3 +1,5 @@
+mod history;
+
 use std::time::Duration;
 
 use prost::Message as _;

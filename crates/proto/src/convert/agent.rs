@@ -18,7 +18,10 @@ use crate::agent::v1 as wire;
 
 pub use options::{options_from_wire, options_to_wire};
 pub use result::{Received, measured_from_wire, measured_to_wire, result};
-pub(super) use result::{outcome, phase_and_reason};
+pub(super) use result::{
+    evidence_from_wire, evidence_to_wire, outcome, phase_and_reason, phases_from_wire,
+    phases_to_wire,
+};
 pub(super) use scalar::id_from_wire;
 pub use scalar::{
     duration_from_wire, duration_to_wire, micros_to_wire, timestamp_from_wire, timestamp_to_wire,

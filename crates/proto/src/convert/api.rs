@@ -4,6 +4,7 @@
 //! checked: a coordinator that is newer than its client is told apart from one that is broken.
 
 mod name;
+mod past;
 mod verdict;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub use name::{
     agent_from_name, agent_name, check_from_name, check_name, incident_from_name, incident_name,
     region_from_name, region_name,
 };
+pub use past::{past_verdict_to_wire, result_from_wire, result_to_wire};
 pub use verdict::{
     ballot_from_wire, ballot_to_wire, state_from_wire, state_to_wire, verdict_from_wire,
     verdict_to_wire,

@@ -1464,6 +1464,699 @@ pub mod fleet_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A verdict and how long it was in force. It began with `verdict.ballot.take_time`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PastVerdict {
+    #[prost(message, optional, tag = "1")]
+    pub verdict: ::core::option::Option<Verdict>,
+    /// When the next one took its place; absent while it is in force.
+    #[prost(message, optional, tag = "2")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A result: what one probe saw.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Result {
+    /// `checks/{check}`.
+    #[prost(string, tag = "1")]
+    pub check: ::prost::alloc::string::String,
+    /// `regions/{region}`.
+    #[prost(string, tag = "2")]
+    pub region: ::prost::alloc::string::String,
+    /// `agents/{agent}`.
+    #[prost(string, tag = "3")]
+    pub agent: ::prost::alloc::string::String,
+    /// The run of the agent's process: a UUID.
+    #[prost(string, tag = "4")]
+    pub boot: ::prost::alloc::string::String,
+    /// From 1 for each run, growing by one.
+    #[prost(int64, tag = "5")]
+    pub sequence: i64,
+    /// The revision of the check that was probed: sixteen hexadecimal digits.
+    #[prost(string, tag = "6")]
+    pub revision: ::prost::alloc::string::String,
+    /// The round that asked for it; 0 if it was scheduled.
+    #[prost(int64, tag = "7")]
+    pub round: i64,
+    /// Start of the probe.
+    #[prost(message, optional, tag = "8")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the coordinator received it.
+    #[prost(message, optional, tag = "9")]
+    pub receive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// From the start of the probe to its end.
+    #[prost(message, optional, tag = "10")]
+    pub elapsed: ::core::option::Option<::prost_types::Duration>,
+    /// `ok`, `slow`, `fail`, `blocked` or `inconclusive`.
+    #[prost(string, tag = "11")]
+    pub outcome: ::prost::alloc::string::String,
+    /// For `fail`: the phase that failed.
+    #[prost(string, tag = "12")]
+    pub phase: ::prost::alloc::string::String,
+    /// For `fail`, `blocked` and `inconclusive`: why.
+    #[prost(string, tag = "13")]
+    pub reason: ::prost::alloc::string::String,
+    /// `fine`, `island` or `overloaded`: what the agent thought of itself.
+    #[prost(string, tag = "14")]
+    pub health: ::prost::alloc::string::String,
+    /// How long each phase took.
+    #[prost(message, repeated, tag = "15")]
+    pub phases: ::prost::alloc::vec::Vec<super::agent::v1::PhaseTiming>,
+    /// What was seen, as the agent reported it. May hold text that came from the target.
+    #[prost(message, optional, tag = "16")]
+    pub evidence: ::core::option::Option<super::agent::v1::Evidence>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListVerdictsRequest {
+    /// 0 stands for 50; more than 1000 is taken as 1000.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// `checks/{check}`.
+    #[prost(string, tag = "3")]
+    pub check: ::prost::alloc::string::String,
+    /// Only those reached at or after this time, if set.
+    #[prost(message, optional, tag = "4")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only those reached before this time, if set.
+    #[prost(message, optional, tag = "5")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// With their ballots only if full.
+    #[prost(enumeration = "VerdictView", tag = "6")]
+    pub view: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListVerdictsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub verdicts: ::prost::alloc::vec::Vec<PastVerdict>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetVerdictRequest {
+    /// `checks/{check}`.
+    #[prost(string, tag = "1")]
+    pub check: ::prost::alloc::string::String,
+    /// When; now if absent.
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListResultsRequest {
+    /// 0 stands for 50; more than 1000 is taken as 1000.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// `checks/{check}`; of all checks if empty.
+    #[prost(string, tag = "3")]
+    pub check: ::prost::alloc::string::String,
+    /// Only those received at or after this time, if set.
+    #[prost(message, optional, tag = "4")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only those received before this time, if set.
+    #[prost(message, optional, tag = "5")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListResultsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<Result>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevoteCheckRequest {
+    /// `checks/{check}`.
+    #[prost(string, tag = "1")]
+    pub check: ::prost::alloc::string::String,
+    /// When.
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// How much of a verdict to return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum VerdictView {
+    /// Basic in a list.
+    Unspecified = 0,
+    /// Without the ballot.
+    Basic = 1,
+    /// With everything.
+    Full = 2,
+}
+impl VerdictView {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VERDICT_VIEW_UNSPECIFIED",
+            Self::Basic => "VERDICT_VIEW_BASIC",
+            Self::Full => "VERDICT_VIEW_FULL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VERDICT_VIEW_UNSPECIFIED" => Some(Self::Unspecified),
+            "VERDICT_VIEW_BASIC" => Some(Self::Basic),
+            "VERDICT_VIEW_FULL" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod history_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What was decided in the past, and what it was decided from.
+    #[derive(Debug, Clone)]
+    pub struct HistoryServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> HistoryServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> HistoryServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            HistoryServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The verdicts that a check has had, the latest first. Errors: INVALID_ARGUMENT with reason
+        /// FIELD_INVALID.
+        pub async fn list_verdicts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListVerdictsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListVerdictsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.HistoryService/ListVerdicts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.HistoryService", "ListVerdicts"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The verdict that was in force at a time. Errors: NOT_FOUND with reason VERDICT_NOT_FOUND if the
+        /// check had none by then.
+        pub async fn get_verdict(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetVerdictRequest>,
+        ) -> std::result::Result<tonic::Response<super::PastVerdict>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.HistoryService/GetVerdict",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.HistoryService", "GetVerdict"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The results that were received in a span of time, in the order in which they were stored. A page
+        /// may be short or empty before the end. Raw results are kept for as long as the configuration
+        /// says.
+        pub async fn list_results(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListResultsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListResultsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.HistoryService/ListResults",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.HistoryService", "ListResults"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What the stored results of a time say when they are voted anew under the configuration in force:
+        /// for moments at which no verdict changed, such as a suspicion that was refuted. Errors: NOT_FOUND
+        /// with reason CHECK_NOT_FOUND, FAILED_PRECONDITION with reason RESULTS_FORGOTTEN if none of that
+        /// time is stored.
+        pub async fn revote_check(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevoteCheckRequest>,
+        ) -> std::result::Result<tonic::Response<super::Verdict>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/quorate.v1.HistoryService/RevoteCheck",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("quorate.v1.HistoryService", "RevoteCheck"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod history_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with HistoryServiceServer.
+    #[async_trait]
+    pub trait HistoryService: std::marker::Send + std::marker::Sync + 'static {
+        /// The verdicts that a check has had, the latest first. Errors: INVALID_ARGUMENT with reason
+        /// FIELD_INVALID.
+        async fn list_verdicts(
+            &self,
+            request: tonic::Request<super::ListVerdictsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListVerdictsResponse>,
+            tonic::Status,
+        >;
+        /// The verdict that was in force at a time. Errors: NOT_FOUND with reason VERDICT_NOT_FOUND if the
+        /// check had none by then.
+        async fn get_verdict(
+            &self,
+            request: tonic::Request<super::GetVerdictRequest>,
+        ) -> std::result::Result<tonic::Response<super::PastVerdict>, tonic::Status>;
+        /// The results that were received in a span of time, in the order in which they were stored. A page
+        /// may be short or empty before the end. Raw results are kept for as long as the configuration
+        /// says.
+        async fn list_results(
+            &self,
+            request: tonic::Request<super::ListResultsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListResultsResponse>,
+            tonic::Status,
+        >;
+        /// What the stored results of a time say when they are voted anew under the configuration in force:
+        /// for moments at which no verdict changed, such as a suspicion that was refuted. Errors: NOT_FOUND
+        /// with reason CHECK_NOT_FOUND, FAILED_PRECONDITION with reason RESULTS_FORGOTTEN if none of that
+        /// time is stored.
+        async fn revote_check(
+            &self,
+            request: tonic::Request<super::RevoteCheckRequest>,
+        ) -> std::result::Result<tonic::Response<super::Verdict>, tonic::Status>;
+    }
+    /// What was decided in the past, and what it was decided from.
+    #[derive(Debug)]
+    pub struct HistoryServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> HistoryServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for HistoryServiceServer<T>
+    where
+        T: HistoryService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/quorate.v1.HistoryService/ListVerdicts" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListVerdictsSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::UnaryService<super::ListVerdictsRequest>
+                    for ListVerdictsSvc<T> {
+                        type Response = super::ListVerdictsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListVerdictsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::list_verdicts(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListVerdictsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.HistoryService/GetVerdict" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetVerdictSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::UnaryService<super::GetVerdictRequest>
+                    for GetVerdictSvc<T> {
+                        type Response = super::PastVerdict;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetVerdictRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::get_verdict(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetVerdictSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.HistoryService/ListResults" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListResultsSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::UnaryService<super::ListResultsRequest>
+                    for ListResultsSvc<T> {
+                        type Response = super::ListResultsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListResultsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::list_results(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListResultsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/quorate.v1.HistoryService/RevoteCheck" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevoteCheckSvc<T: HistoryService>(pub Arc<T>);
+                    impl<
+                        T: HistoryService,
+                    > tonic::server::UnaryService<super::RevoteCheckRequest>
+                    for RevoteCheckSvc<T> {
+                        type Response = super::Verdict;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevoteCheckRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HistoryService>::revote_check(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevoteCheckSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for HistoryServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "quorate.v1.HistoryService";
+    impl<T> tonic::server::NamedService for HistoryServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A span in which the receivers of a check were told that something is wrong.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Incident {
@@ -1561,6 +2254,9 @@ pub struct Delivery {
     /// What went wrong in the last attempt; empty if nothing did.
     #[prost(string, tag = "6")]
     pub error: ::prost::alloc::string::String,
+    /// When the message was decided.
+    #[prost(message, optional, tag = "7")]
+    pub decide_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListIncidentsRequest {

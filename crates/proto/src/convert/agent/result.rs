@@ -153,7 +153,7 @@ pub(in crate::convert) fn outcome(
     })
 }
 
-fn phases_to_wire(phases: &[PhaseTiming]) -> Vec<wire::PhaseTiming> {
+pub(in crate::convert) fn phases_to_wire(phases: &[PhaseTiming]) -> Vec<wire::PhaseTiming> {
     let timings = phases.iter().take(PHASES_MAX);
     timings
         .map(|timing| wire::PhaseTiming {
@@ -163,7 +163,9 @@ fn phases_to_wire(phases: &[PhaseTiming]) -> Vec<wire::PhaseTiming> {
         .collect()
 }
 
-fn phases_from_wire(phases: Vec<wire::PhaseTiming>) -> Result<Vec<PhaseTiming>, WireError> {
+pub(in crate::convert) fn phases_from_wire(
+    phases: Vec<wire::PhaseTiming>,
+) -> Result<Vec<PhaseTiming>, WireError> {
     let timings = phases.into_iter().take(PHASES_MAX);
     timings
         .map(|timing| {
@@ -175,7 +177,7 @@ fn phases_from_wire(phases: Vec<wire::PhaseTiming>) -> Result<Vec<PhaseTiming>, 
         .collect()
 }
 
-fn evidence_to_wire(evidence: &Evidence) -> wire::Evidence {
+pub(in crate::convert) fn evidence_to_wire(evidence: &Evidence) -> wire::Evidence {
     let text = |text: &str, max| cut(text.to_owned(), max);
     let optional = |value: &Option<String>| {
         value.as_deref().map_or_else(String::new, |value| text(value, SHORT_MAX))
@@ -194,7 +196,9 @@ fn evidence_to_wire(evidence: &Evidence) -> wire::Evidence {
     }
 }
 
-fn evidence_from_wire(evidence: wire::Evidence) -> Result<Evidence, WireError> {
+pub(in crate::convert) fn evidence_from_wire(
+    evidence: wire::Evidence,
+) -> Result<Evidence, WireError> {
     let resolved = evidence.resolved.iter().take(RESOLVED_MAX);
     let hops = evidence.hops.into_iter().take(HOPS_MAX);
     Ok(Evidence {

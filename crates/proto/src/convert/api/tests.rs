@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use quorate_model::{
-    Ballot, BallotEntry, Cause, Counted, Flag, Incident, IncidentId, IncidentState, Outcome, Phase,
-    Reason, RoundId, Scope, Severity, State, Timestamp, Verdict,
+    Ballot, BallotEntry, BootId, Cause, Counted, Evidence, Flag, Health, Incident, IncidentId,
+    IncidentState, Observation, Outcome, Phase, PhaseTiming, ProbeResult, Reason, ResultId,
+    Revision, RoundId, Scope, Severity, State, Timestamp, Verdict,
 };
 
 use super::*;
@@ -57,6 +58,45 @@ fn verdict() -> Verdict {
 fn a_verdict_survives_the_wire_with_its_ballot() {
     let sent = verdict();
     assert_eq!(verdict_from_wire(verdict_to_wire(&sent, true)), Ok(sent));
+}
+
+#[test]
+fn a_result_survives_the_wire_with_its_evidence() {
+    let sent = ProbeResult {
+        id: ResultId { agent: "fra-1".parse().unwrap(), boot: BootId(u128::MAX - 5), sequence: 7 },
+        region: "fra".parse().unwrap(),
+        check: "shop".parse().unwrap(),
+        revision: Revision(u64::MAX - 3),
+        round: Some(RoundId(9)),
+        started: Timestamp::from_micros(1_700_000_000_123_456),
+        received: Timestamp::from_micros(1_700_000_010_123_457),
+        health: Health::Overloaded,
+        observation: Observation {
+            outcome: Outcome::Fail { phase: Phase::Connect, reason: Reason::Timeout },
+            total: Duration::from_micros(10_000_001),
+            phases: vec![PhaseTiming { phase: Phase::Dns, elapsed: Duration::from_micros(801) }],
+            evidence: Evidence {
+                message: "no answer".to_owned(),
+                address: Some("192.0.2.7".parse().unwrap()),
+                status: Some(503),
+                retry_after: Some(Duration::from_secs(30)),
+                ..Evidence::default()
+            },
+        },
+    };
+    assert_eq!(result_from_wire(result_to_wire(&sent)), Ok(sent.clone()));
+    let scheduled = ProbeResult { round: None, ..sent.clone() };
+    assert_eq!(result_from_wire(result_to_wire(&scheduled)), Ok(scheduled));
+    for bad in [
+        wire::Result { boot: "x".to_owned(), ..result_to_wire(&sent) },
+        wire::Result { revision: "g".to_owned(), ..result_to_wire(&sent) },
+        wire::Result { sequence: -1, ..result_to_wire(&sent) },
+        wire::Result { check: "shop".to_owned(), ..result_to_wire(&sent) },
+        wire::Result { health: "well".to_owned(), ..result_to_wire(&sent) },
+        wire::Result { receive_time: None, ..result_to_wire(&sent) },
+    ] {
+        assert!(result_from_wire(bad.clone()).is_err(), "{bad:?}");
+    }
 }
 
 #[test]
