@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test says what it expects")]
 
 mod full_disk;
+mod history;
 mod in_process;
 mod processes;
 mod refusals;

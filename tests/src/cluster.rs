@@ -141,6 +141,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// The text of its configuration.
+    pub fn configuration(&self) -> &str {
+        &self.site.text
+    }
+
     /// The address of the coordinator's API.
     pub fn api(&self) -> SocketAddr {
         self.site.api

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use quorate_model::HumanDuration;
+use quorate_model::{HumanDuration, Quorum, Timestamp};
 
 use crate::exit;
 
@@ -121,11 +121,7 @@ pub(crate) enum Command {
     /// Print verdicts as they change
     Watch(Watch),
     /// Say why a check was judged as it was, or what an HTTP status code means
-    Explain {
-        /// The check, or a code such as 522 (needs no coordinator)
-        #[arg(value_name = "CHECK|CODE")]
-        name: String,
-    },
+    Explain(Explain),
     /// Run a check from here
     #[command(subcommand)]
     Check(Check),
@@ -140,6 +136,10 @@ pub(crate) enum Command {
     Context(Context),
     /// Play scenario files on a virtual clock: what would page me if ...
     Simulate(Simulate),
+    /// Judge recorded results under another policy: what would have paged me
+    Replay(Replay),
+    /// Write recorded results, and what was said then, for `quorate replay`
+    Export(Export),
     /// Run a coordinator and five agents on this machine, and break things
     Demo(Demo),
     /// Print the version
@@ -171,6 +171,21 @@ pub(crate) enum Get {
     Agents,
     /// The regions and whether their votes count
     Regions,
+    /// The verdicts that a check has had, the latest first
+    Verdicts {
+        /// The check
+        #[arg(value_name = "CHECK")]
+        name: String,
+        /// Only those reached since then: a time, or how long ago
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        since: Option<Moment>,
+        /// Only those reached before then
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        until: Option<Moment>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
     /// Incidents, the latest first
     Incidents {
         /// Only incidents of this check
@@ -183,6 +198,48 @@ pub(crate) enum Get {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
     },
+}
+
+/// What to explain.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Why was I paged? `--incident`, or `--at` the time of the page. Why was I not? `--at` the time at which
+something failed. A time is an RFC 3339 date and time, or how long ago it was.
+
+  quorate explain shop
+  quorate explain shop --at 2h
+  quorate explain shop --at 2026-07-31T14:05:00Z
+  quorate explain --incident 01a0c450-b250-8544-9445-eab7b0117489
+  quorate explain 522")]
+pub(crate) struct Explain {
+    /// The check, or a code such as 522 (needs no coordinator)
+    #[arg(value_name = "CHECK|CODE", required_unless_present = "incident")]
+    pub name: Option<String>,
+    /// Explain the verdict that was in force then: a time, or how long ago
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Option<Moment>,
+    /// Explain the verdict that opened this incident, and who was told
+    #[arg(long, value_name = "INCIDENT", conflicts_with_all = ["name", "at"])]
+    pub incident: Option<String>,
+}
+
+/// A moment as users write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// A date and time.
+    At(Timestamp),
+    /// So long before the present.
+    Ago(Duration),
+}
+
+impl Moment {
+    /// The instant that it means at `now`.
+    pub(crate) fn instant(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(span) => now.before(span),
+        }
+    }
 }
 
 /// The state of a check.
@@ -305,6 +362,80 @@ pub(crate) struct Simulate {
     pub repeat: u64,
 }
 
+/// What to replay.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Results come from a file that `quorate export` wrote, or from the coordinator (--since). They are judged
+as the configuration says, changed by --quorum, --false-alerts and --evidence; what would have been said
+is compared with what was. Confirmations that were not asked then cannot be replayed.
+
+  quorate replay --config new.yaml --since 7d
+  quorate replay results.jsonl --config quorate.yaml --quorum \"2 of 5\"
+
+Exit codes: 0; 1 with --exit-code if something differs; 2 if a line or a file is wrong.")]
+pub(crate) struct Replay {
+    /// File of recorded results; `-` is standard input [default: ask the coordinator]
+    #[arg(value_name = "FILE", required_unless_present = "since")]
+    pub file: Option<PathBuf>,
+    /// Configuration with the policy to judge by
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Compare with this configuration instead of with what was said
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Only these checks
+    #[arg(long = "check", value_name = "CHECK")]
+    pub checks: Vec<String>,
+    /// From when: a time, or how long ago
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<Moment>,
+    /// Until when
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<Moment>,
+    /// How many regions must agree: majority, all, any, or a number such as "2 of 5"
+    #[arg(long, value_name = "QUORUM", value_parser = quorum)]
+    pub quorum: Option<Quorum>,
+    /// Budget of false alerts, such as "1 per year"
+    #[arg(long, value_name = "BUDGET", value_parser = quorate_config::false_alerts)]
+    pub false_alerts: Option<u32>,
+    /// Whether the failures must weigh enough, or their number alone decides
+    #[arg(long, value_name = "WHETHER")]
+    pub evidence: Option<Switch>,
+    /// Exit with 1 if something differs
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// It holds.
+    On,
+    /// It does not.
+    Off,
+}
+
+/// What to export.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Writes one JSON object a line to standard output: results in the order in which they were judged, and the
+messages that were sent about them. It begins some minutes before --since, so that the votes of that
+moment are there. Needs a token with the role operator.
+
+  quorate export --since 24h > results.jsonl
+  quorate replay results.jsonl --config new.yaml")]
+pub(crate) struct Export {
+    /// Checks to export; all if none is named
+    #[arg(value_name = "CHECK")]
+    pub names: Vec<String>,
+    /// From when: a time, or how long ago
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Moment,
+    /// Until when
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<Moment>,
+}
+
 /// What the demo does.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -318,6 +449,18 @@ pub(crate) struct Demo {
     /// End after this time
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub duration: Option<Duration>,
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(span) = text.parse::<HumanDuration>() {
+        return Ok(Moment::Ago(span.into()));
+    }
+    let read = text.parse().map(Moment::At);
+    read.map_err(|problem: String| format!("{problem}, or how long ago it was, such as 2h"))
+}
+
+fn quorum(text: &str) -> Result<Quorum, String> {
+    text.parse()
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

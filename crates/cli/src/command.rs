@@ -6,8 +6,11 @@ mod config;
 mod context;
 pub(crate) mod demo;
 mod explain;
+mod export;
 mod get;
+mod past;
 mod plan;
+mod replay;
 mod simulate;
 mod watch;
 
@@ -30,12 +33,14 @@ pub(crate) async fn run(
     match command {
         Command::Get(get) => Box::pin(get::run(get, global, console)).await,
         Command::Watch(watch) => Box::pin(watch::run(watch, global, console)).await,
-        Command::Explain { name } => Box::pin(explain::run(name, global, console)).await,
+        Command::Explain(explain) => Box::pin(explain::run(explain, global, console)).await,
         Command::Check(check) => Box::pin(check::run(check, global, console)).await,
         Command::Config(config) => config::run(config, global, console),
         Command::Agent(agent) => Box::pin(agent::run(agent, global, console)).await,
         Command::Context(context) => context::run(context, global, console),
         Command::Simulate(simulate) => simulate::run(simulate, global, console),
+        Command::Replay(replay) => Box::pin(replay::run(replay, global, console)).await,
+        Command::Export(export) => Box::pin(export::run(export, global, console)).await,
         Command::Demo(demo) => Box::pin(demo::run(demo, global, console)).await,
         Command::Version => version(global, console),
     }

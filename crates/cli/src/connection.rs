@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quorate_proto::v1::check_service_client::CheckServiceClient;
 use quorate_proto::v1::fleet_service_client::FleetServiceClient;
+use quorate_proto::v1::history_service_client::HistoryServiceClient;
 use quorate_proto::v1::incident_service_client::IncidentServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -21,6 +22,8 @@ use crate::output::{Console, escaped};
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Time for an answer to a single question.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// The longest page of results, in bytes: as long as a coordinator's longest answer.
+const PAGE_BYTES_MAX: usize = 16 << 20;
 /// The longest token file that is read, in bytes.
 const TOKEN_BYTES_MAX: usize = 4_096;
 
@@ -103,6 +106,12 @@ impl Connection {
     /// Questions about incidents.
     pub(crate) fn incidents(&self) -> IncidentServiceClient<Authorised> {
         IncidentServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+    }
+
+    /// Questions about the past.
+    pub(crate) fn history(&self) -> HistoryServiceClient<Authorised> {
+        HistoryServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(PAGE_BYTES_MAX)
     }
 
     /// What a refusal of the coordinator means for the user.

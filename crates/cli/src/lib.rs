@@ -9,6 +9,7 @@ mod connection;
 mod context;
 pub mod exit;
 mod output;
+mod record;
 
 use std::ffi::OsString;
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod json;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod waterfall;
@@ -13,6 +13,9 @@ use crate::exit::Failure;
 
 /// Characters of one text from a target that are shown.
 const TEXT_CHARS_MAX: usize = 400;
+
+/// Characters of one of our own sentences that are shown: it may name many regions.
+const SENTENCE_CHARS_MAX: usize = 4_000;
 
 /// One of the two places to print to.
 pub struct Out {
@@ -129,9 +132,19 @@ impl Console {
 /// Text from a target made safe to show: without control characters, escape sequences and marks
 /// that turn the direction of writing, and not longer than 400 characters.
 pub(crate) fn escaped(text: &str) -> String {
+    safe(text, TEXT_CHARS_MAX)
+}
+
+/// A sentence of our own that may quote a target, made safe to show like [`escaped`] but not cut
+/// short.
+pub(crate) fn sentence(text: &str) -> String {
+    safe(text, SENTENCE_CHARS_MAX)
+}
+
+fn safe(text: &str, most: usize) -> String {
     let mut safe = String::with_capacity(text.len());
     for (index, character) in text.chars().enumerate() {
-        if index == TEXT_CHARS_MAX {
+        if index == most {
             safe.push('…');
             break;
         }

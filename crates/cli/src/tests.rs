@@ -26,7 +26,7 @@ impl Paper {
 }
 
 /// Exit code, standard output and standard error of a command line, with an empty home.
-async fn said(arguments: &[&str]) -> (u8, String, String) {
+pub(crate) async fn said(arguments: &[&str]) -> (u8, String, String) {
     let home = tempfile::tempdir().unwrap();
     let (out, err) = (Paper::default(), Paper::default());
     let mut console =

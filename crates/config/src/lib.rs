@@ -29,6 +29,12 @@ pub fn parse(file: &str, text: &str) -> Result<Configuration, Vec<Problem>> {
     resolve::resolve(&quorate_yaml::Document::parse(file, text)?)
 }
 
+/// Reads a budget of false alerts as a configuration writes it, such as `1 per year`: thousandths of
+/// an alert for each year. The error says what to write.
+pub fn false_alerts(text: &str) -> Result<u32, String> {
+    text::FalseAlerts::try_from(text.to_owned()).map(|budget| budget.per_year_milli)
+}
+
 /// The documented example, a complete configuration.
 pub fn sample() -> &'static str {
     include_str!("../../../docs/quorate.example.yaml")

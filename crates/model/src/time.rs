@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,14 @@ impl Timestamp {
     /// The time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// RFC 3339 in UTC with all microseconds, so that reading it gives the same instant.
+    pub fn exact(self) -> String {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(instant) => format!("{instant:.6}"),
+            Err(_) => format!("{}us", self.0),
+        }
     }
 
     /// This instant moved back by `span`, not past the smallest instant.
@@ -72,6 +81,20 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// An RFC 3339 date and time with its offset, cut to microseconds.
+impl FromStr for Timestamp {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let read: Result<jiff::Timestamp, _> = text.parse();
+        read.map(|instant| Self(instant.as_microsecond())).map_err(|_| {
+            format!(
+                "{text:?} is not an instant: write a date and time such as 2026-07-31T14:05:00Z"
+            )
+        })
+    }
+}
+
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -94,5 +117,20 @@ mod tests {
     fn displays_rfc_3339_in_utc() {
         let at = Timestamp::from_micros(1_700_000_000_123_456);
         assert_eq!(at.to_string(), "2023-11-14T22:13:20.123Z");
+    }
+
+    #[test]
+    fn what_is_written_exactly_is_read_as_the_same() {
+        let at = Timestamp::from_micros(1_700_000_000_123_456);
+        assert_eq!(at.exact(), "2023-11-14T22:13:20.123456Z");
+        assert_eq!(at.exact().parse(), Ok(at));
+        assert_eq!(
+            "2023-11-14T23:13:20+01:00".parse(),
+            Ok(Timestamp::from_micros(1_700_000_000_000_000))
+        );
+        for bad in ["", "yesterday", "2023-11-14", "14:05", "1700000000"] {
+            let error = bad.parse::<Timestamp>().unwrap_err();
+            assert!(error.contains("2026-07-31T14:05:00Z"), "{error}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! `quorate get`: what is known now.
 
+use quorate_model::Timestamp;
+use quorate_proto::convert::agent::timestamp_to_wire;
 use quorate_proto::v1;
 use quorate_runtime::Clock;
 use serde_json::{Value, json};
@@ -52,6 +54,14 @@ pub(super) async fn run(
             let regions = regions(&connection).await?;
             let table = || look.regions(&regions);
             print_list("regions", &regions, shape::region, table, global, console)?;
+            Ok(Exit::Ok)
+        }
+        Get::Verdicts { name, since, until, limit } => {
+            let now = Clock::start().now();
+            let span = [since, until].map(|moment| moment.map(|moment| moment.instant(now)));
+            let verdicts = verdicts(&connection, name, span, *limit).await?;
+            let table = || look.verdicts(&verdicts);
+            print_list("verdicts", &verdicts, shape::past_verdict, table, global, console)?;
             Ok(Exit::Ok)
         }
         Get::Incidents { check, open, limit } => {
@@ -144,7 +154,8 @@ fn print_list<T>(
     }
 }
 
-async fn checks(
+/// All checks without their ballots.
+pub(super) async fn checks(
     connection: &Connection,
     state: Option<v1::State>,
 ) -> Result<Vec<v1::Check>, Failure> {
@@ -194,7 +205,8 @@ async fn regions(connection: &Connection) -> Result<Vec<v1::Region>, Failure> {
     }
 }
 
-async fn incidents(
+/// Incidents, the latest first.
+pub(super) async fn incidents(
     connection: &Connection,
     check: Option<&str>,
     open_only: bool,
@@ -212,6 +224,34 @@ async fn incidents(
         let answer = connection.incidents().list_incidents(question(request)).await;
         let page = answer.map_err(|status| connection.failure(&status))?.into_inner();
         all.extend(page.incidents);
+        page_token = page.next_page_token;
+        if page_token.is_empty() || all.len() >= limit {
+            all.truncate(limit);
+            return Ok(all);
+        }
+    }
+}
+
+async fn verdicts(
+    connection: &Connection,
+    check: &str,
+    [since, until]: [Option<Timestamp>; 2],
+    limit: u32,
+) -> Result<Vec<v1::PastVerdict>, Failure> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut all, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListVerdictsRequest {
+            page_size: i32::try_from(limit - all.len()).unwrap_or(PAGE).min(PAGE),
+            page_token,
+            check: check_name(check),
+            start_time: since.map(timestamp_to_wire),
+            end_time: until.map(timestamp_to_wire),
+            view: v1::VerdictView::Full.into(),
+        };
+        let answer = connection.history().list_verdicts(question(request)).await;
+        let page = answer.map_err(|status| connection.failure(&status))?.into_inner();
+        all.extend(page.verdicts);
         page_token = page.next_page_token;
         if page_token.is_empty() || all.len() >= limit {
             all.truncate(limit);

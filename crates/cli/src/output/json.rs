@@ -68,6 +68,13 @@ pub(crate) fn verdict(verdict: &v1::Verdict) -> Value {
     })
 }
 
+/// A verdict that has ended, or is in force.
+pub(crate) fn past_verdict(past: &v1::PastVerdict) -> Value {
+    let mut shape = past.verdict.as_ref().map_or_else(|| json!({}), verdict);
+    shape["ended"] = time(past.end_time.as_ref());
+    shape
+}
+
 fn ballot(ballot: &v1::Ballot) -> Value {
     json!({
         "taken": time(ballot.take_time.as_ref()),
@@ -137,6 +144,7 @@ pub(crate) fn incident(incident: &v1::Incident) -> Value {
             "kind": delivery.kind,
             "state": delivery.state,
             "attempts": delivery.attempt_count,
+            "decided": time(delivery.decide_time.as_ref()),
             "last_attempt": time(delivery.last_attempt_time.as_ref()),
             "error": text(&delivery.error),
         })

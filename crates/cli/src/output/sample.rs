@@ -130,7 +130,24 @@ pub(super) fn regions() -> Vec<v1::Region> {
     }]
 }
 
-pub(super) fn incidents() -> Vec<v1::Incident> {
+pub(super) fn past_verdicts() -> Vec<v1::PastVerdict> {
+    let up = v1::Verdict {
+        state: v1::State::Up.into(),
+        cause: "none".to_owned(),
+        summary: "fine from 4 of 5 regions: fra, iad, syd, gru".to_owned(),
+        since_time: at(9_000),
+        live_region_count: 4,
+        configured_region_count: 5,
+        ballot: Some(v1::Ballot { take_time: at(9_000), ..Default::default() }),
+        ..Default::default()
+    };
+    vec![
+        v1::PastVerdict { verdict: Some(verdict()), end_time: None },
+        v1::PastVerdict { verdict: Some(up), end_time: at(10) },
+    ]
+}
+
+pub(crate) fn incidents() -> Vec<v1::Incident> {
     use v1::incident::IncidentState;
     let delivery = v1::Delivery {
         receiver: "oncall".to_owned(),

@@ -136,6 +136,26 @@ impl Look {
         self.draw(&headers, rows.collect())
     }
 
+    /// Verdicts of one check, one a line: when each was reached, and for how long it was in force.
+    pub(crate) fn verdicts(&self, verdicts: &[v1::PastVerdict]) -> String {
+        let rows = verdicts.iter().map(|past| {
+            let verdict = past.verdict.clone().unwrap_or_default();
+            let ballot = verdict.ballot.as_ref();
+            let taken = ballot.and_then(|ballot| ballot.take_time.as_ref()).map(instant);
+            let end = past.end_time.as_ref().map_or(self.now, instant);
+            vec![
+                taken.map_or_else(|| "-".to_owned(), |at| at.to_string()),
+                taken.map_or_else(|| "-".to_owned(), |at| rough(end - at)),
+                self.state(&state_and_flags(&verdict)),
+                failing(&verdict),
+                dash(&verdict.cause),
+                dash(&escaped(&verdict.summary)),
+            ]
+        });
+        let headers = ["REACHED", "FOR", "STATE", "FAILING", "CAUSE", "SUMMARY"];
+        self.draw(&headers, rows.collect())
+    }
+
     /// One check with its ballot.
     pub(crate) fn check(&self, check: &v1::Check) -> String {
         let verdict = check.verdict.clone().unwrap_or_default();

@@ -36,6 +36,11 @@ fn incidents() {
 }
 
 #[test]
+fn verdicts() {
+    assert_snapshot!(look().verdicts(&sample::past_verdicts()));
+}
+
+#[test]
 fn without_headers_there_are_only_data() {
     let plain = Look { headers: false, ..look() };
     assert_eq!(plain.regions(&sample::regions()).lines().count(), 1);
