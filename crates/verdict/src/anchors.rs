@@ -35,9 +35,9 @@ pub(crate) struct Anchors {
 
 impl Anchors {
     /// Judges the anchors anew. Returns whether others are bad than before.
-    pub(crate) fn judge(&mut self, roster: &Roster, now: Timestamp) -> bool {
+    pub(crate) fn judge(&mut self, roster: &Roster, anchors: usize, now: Timestamp) -> bool {
         let proven: Vec<AnchorSet> = roster.proven().collect();
-        let bad: AnchorSet = (0..AnchorSet::MAX)
+        let bad: AnchorSet = (0..anchors.min(AnchorSet::MAX))
             .filter(|place| {
                 let failing = proven.iter().filter(|failing| failing.contains(*place)).count();
                 failing > 1 && failing * 2 > proven.len()
@@ -51,10 +51,12 @@ impl Anchors {
         true
     }
 
-    /// Forgets everything: the anchors are others now.
-    pub(crate) fn forget(&mut self) {
+    /// Forgets everything: the anchors are others now. What was told is over with them.
+    pub(crate) fn forget(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.bad = AnchorSet::default();
-        self.told = AnchorSet::default();
+        if !std::mem::take(&mut self.told).is_empty() {
+            effects.push(notice(now, true, "the anchors are others now".to_owned()));
+        }
     }
 
     /// Tells what there is to tell; `names` are those of all anchors. Returns when to look again.
@@ -89,15 +91,19 @@ impl Anchors {
         } else {
             return None;
         };
-        effects.push(Effect::Operator(OperatorNotice {
-            kind: NoticeKind::AnchorBad,
-            at: now,
-            resolved: self.bad.is_empty(),
-            region: None,
-            agent: None,
-            check: None,
-            message,
-        }));
+        effects.push(notice(now, self.bad.is_empty(), message));
         None
     }
+}
+
+fn notice(at: Timestamp, resolved: bool, message: String) -> Effect {
+    Effect::Operator(OperatorNotice {
+        kind: NoticeKind::AnchorBad,
+        at,
+        resolved,
+        region: None,
+        agent: None,
+        check: None,
+        message,
+    })
 }

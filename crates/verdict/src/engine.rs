@@ -151,7 +151,7 @@ impl Engine {
         let are_others = self.fleet.anchors != fleet.anchors;
         self.fleet = fleet;
         if are_others {
-            self.anchors.forget();
+            self.anchors.forget(now, effects);
             self.blame_anchors(now);
         }
         for region in self.fleet.regions.keys() {
@@ -378,7 +378,7 @@ impl Engine {
 
     /// Looks again which anchors are bad, and what that makes of the agents.
     fn judge_anchors(&mut self, now: Timestamp) {
-        if self.anchors.judge(&self.roster, now) {
+        if self.anchors.judge(&self.roster, self.fleet.anchors.len(), now) {
             self.blame_anchors(now);
         }
     }

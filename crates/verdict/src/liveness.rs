@@ -78,8 +78,9 @@ pub(crate) struct Agent {
     /// Failures of probes that started before this are void.
     trusted_from: Timestamp,
     absent: bool,
-    /// The anchors that it cannot reach, and since when there are any.
-    failing_anchors: AnchorSet,
+    /// The anchors that it cannot reach, `None` if it says that it is cut off without saying from
+    /// which, and since when there are none besides them.
+    failing_anchors: Option<AnchorSet>,
     failing_since: Timestamp,
     /// When its last successful probe started.
     succeeded: Timestamp,
@@ -107,13 +108,21 @@ impl Agent {
 
     /// Whether something that it reached vouches for its network.
     fn is_proven(&self) -> bool {
-        self.failing_anchors.is_empty() || self.succeeded > self.failing_since
+        let is_well = self.failing_anchors.is_some_and(AnchorSet::is_empty);
+        is_well || self.succeeded > self.failing_since
+    }
+
+    fn cannot_reach(&self, anchor: usize) -> bool {
+        self.failing_anchors.is_some_and(|failing| failing.contains(anchor))
     }
 
     /// What to think of what it says, if these of its anchors are bad.
     fn judged(&self, bad: AnchorSet, anchors: usize) -> Health {
-        let failing = self.failing_anchors.places().filter(|place| !bad.contains(*place)).count();
-        let is_excused = !bad.is_empty() && failing * 2 <= anchors.saturating_sub(bad.len());
+        let is_excused = !bad.is_empty()
+            && self.failing_anchors.is_some_and(|failing| {
+                let failing = failing.places().filter(|place| !bad.contains(*place)).count();
+                failing * 2 <= anchors.saturating_sub(bad.len())
+            });
         if self.said == Health::Island && is_excused { Health::Fine } else { self.said }
     }
 
@@ -222,7 +231,7 @@ impl Roster {
             health_since: now,
             trusted_from: Timestamp::from_micros(i64::MIN),
             absent: true,
-            failing_anchors: AnchorSet::default(),
+            failing_anchors: Some(AnchorSet::default()),
             failing_since: now,
             succeeded: Timestamp::EPOCH,
             told_lost: false,
@@ -281,8 +290,13 @@ impl Roster {
         agent.seen = Some(now);
         let mut changed = false;
         if let Some(Heartbeat { health, failing_anchors, .. }) = heartbeat {
-            let failing = failing_anchors.unwrap_or_default();
-            if agent.failing_anchors.is_empty() && !failing.is_empty() {
+            let is_silent = health == Health::Island && failing_anchors.is_none();
+            let failing = (!is_silent).then(|| failing_anchors.unwrap_or_default());
+            // A success from before the last of them failed vouches for nothing.
+            let is_worse = failing.map_or(agent.failing_anchors.is_some(), |failing| {
+                failing.places().any(|place| !agent.cannot_reach(place))
+            });
+            if is_worse {
                 agent.failing_since = now;
             }
             agent.failing_anchors = failing;
@@ -306,9 +320,9 @@ impl Roster {
         self.regions.iter().filter_map(|place| {
             let agents = place.agents.iter().map(|member| self.agent(*member));
             let mut proven = agents.filter(|agent| !agent.absent && agent.is_proven());
-            let first = proven.next()?.failing_anchors;
+            let first = proven.next()?.failing_anchors.unwrap_or_default();
             Some(proven.fold(first, |failing, agent| {
-                failing.places().filter(|place| agent.failing_anchors.contains(*place)).collect()
+                failing.places().filter(|place| agent.cannot_reach(*place)).collect()
             }))
         })
     }

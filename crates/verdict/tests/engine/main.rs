@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a test says what it expects")]
 
 mod adversary;
+mod attack;
 mod certificate;
 mod clocks;
 mod evidence;

@@ -1,0 +1,176 @@
+//! Regions that lie in order to silence others, or to keep people from hearing what is so.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_model::{
+    AnchorSet, BootId, Check, CheckId, Evidence, Fleet, Health, Heartbeat, NoticeKind, Observation,
+    Outcome, ProbeResult, RegionId, ResultId, Timestamp,
+};
+use quorate_verdict::{Effect, Engine, Event, RegionState};
+
+use crate::stage::{OK, fleet_of, secs, shop};
+
+const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
+const ALL: AnchorsOf = &[0, 1, 2, 3, 4];
+type AnchorsOf = &'static [usize];
+
+/// An engine, and whatever somebody wants to tell it.
+struct Town {
+    engine: Engine,
+    fleet: Fleet,
+    now: Timestamp,
+    sequence: u64,
+    effects: Vec<Effect>,
+}
+
+impl Town {
+    /// Five regions with five anchors, and checks on hosts of these names.
+    fn new(hosts: &[&str]) -> Self {
+        let check = |host: &&str| {
+            let id: CheckId = host.parse().expect("an id");
+            let target = format!("https://{host}.example");
+            (id.clone(), Arc::new(Check { id, target, ..shop() }))
+        };
+        let anchors = (0..5).map(|n| format!("anchor-{n}.example:443")).collect();
+        let fleet =
+            Fleet { checks: hosts.iter().map(check).collect(), anchors, ..fleet_of(shop()) };
+        let mut town = Self {
+            engine: Engine::new(),
+            fleet: fleet.clone(),
+            now: Timestamp::from_micros(1_700_000_000_000_000),
+            sequence: 0,
+            effects: Vec::new(),
+        };
+        town.apply(Event::Configured(Arc::new(fleet)));
+        for name in FIVE {
+            let region = name[..1].parse().expect("an id");
+            town.apply(Event::Connected { agent: name.parse().expect("an id"), region });
+        }
+        town
+    }
+
+    fn apply(&mut self, event: Event) {
+        self.engine.apply(event, self.now, &mut self.effects);
+    }
+
+    /// All agents live on for this long, and say the same of themselves as before.
+    fn wait(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now = self.now + secs(1);
+            self.apply(Event::Tick);
+        }
+    }
+
+    fn beat(&mut self, names: &[&str], health: Health, failing: Option<AnchorsOf>) {
+        let failing_anchors = failing.map(|places| places.iter().copied().collect::<AnchorSet>());
+        for name in names {
+            let heartbeat = Heartbeat { failing_anchors, ..health.into() };
+            self.apply(Event::Alive { agent: name.parse().expect("an id"), heartbeat });
+        }
+    }
+
+    /// A probe that started so long ago ends now.
+    fn probe(&mut self, name: &str, check: &str, outcome: Outcome, address: &str, age: Duration) {
+        self.sequence += 1;
+        let id: CheckId = check.parse().expect("an id");
+        let address: Option<IpAddr> = address.parse().ok();
+        self.apply(Event::Result(Box::new(ProbeResult {
+            id: ResultId {
+                agent: name.parse().expect("an id"),
+                boot: BootId(1),
+                sequence: self.sequence,
+            },
+            region: name[..1].parse().expect("an id"),
+            revision: self.fleet.checks[&id].revision,
+            check: id,
+            round: None,
+            started: self.now.before(age),
+            received: self.now,
+            health: Health::Fine,
+            observation: Observation {
+                outcome,
+                total: age,
+                phases: Vec::new(),
+                evidence: Evidence { address, ..Evidence::default() },
+            },
+        })));
+    }
+
+    fn state(&self, region: &str) -> RegionState {
+        let region: RegionId = region.parse().expect("an id");
+        self.engine.region_state(&region)
+    }
+
+    /// How often the operators were told this, and that it is over.
+    fn told(&self, kind: NoticeKind) -> (usize, usize) {
+        let of = |resolved| {
+            let is_it = |effect: &&Effect| match effect {
+                Effect::Operator(told) => told.kind == kind && told.resolved == resolved,
+                Effect::Confirm(_) | Effect::Transition(_) | Effect::Pace { .. } => false,
+            };
+            self.effects.iter().filter(is_it).count()
+        };
+        (of(false), of(true))
+    }
+}
+
+const NOW: Duration = Duration::from_millis(50);
+
+#[test]
+fn a_success_from_before_the_last_anchor_failed_vouches_for_nothing() {
+    let mut town = Town::new(&["shop"]);
+    town.beat(&FIVE, Health::Fine, Some(&[2]));
+    town.wait(2);
+    for name in FIVE {
+        town.probe(name, "shop", OK, "192.0.2.7", NOW);
+    }
+    town.wait(2);
+    // Anchor 2 has failed for long in these three, and now they are cut off.
+    town.beat(&["d1", "e1"], Health::Fine, Some(&[]));
+    town.beat(&["a1", "b1", "c1"], Health::Island, Some(ALL));
+    town.beat(&["d1", "e1"], Health::Fine, Some(&[]));
+    for region in ["a", "b", "c"] {
+        assert_eq!(town.state(region), RegionState::Island, "{region}");
+    }
+    assert_eq!(town.state("d"), RegionState::Live);
+}
+
+#[test]
+fn an_agent_that_does_not_say_which_anchors_fail_is_not_excused() {
+    let mut town = Town::new(&["shop"]);
+    for name in FIVE {
+        town.probe(name, "shop", OK, "192.0.2.7", NOW);
+    }
+    town.beat(&FIVE, Health::Fine, Some(&[2]));
+    town.wait(1);
+    for name in FIVE {
+        town.probe(name, "shop", OK, "192.0.2.7", Duration::ZERO);
+    }
+    town.beat(&["c1"], Health::Island, None);
+    town.beat(&["a1", "b1", "d1", "e1"], Health::Fine, Some(&[2]));
+    assert_eq!(town.state("c"), RegionState::Island);
+}
+
+#[test]
+fn what_was_told_of_anchors_is_over_when_there_are_others() {
+    let mut town = Town::new(&["shop"]);
+    for _ in 0..20 {
+        town.beat(&FIVE, Health::Fine, Some(&[2]));
+        for name in FIVE {
+            town.probe(name, "shop", OK, "192.0.2.7", Duration::ZERO);
+        }
+        town.wait(1);
+    }
+    assert_eq!(town.told(NoticeKind::AnchorBad), (1, 0));
+    let anchors = vec!["other.example:443".to_owned()];
+    let fleet = Fleet { anchors, ..town.fleet.clone() };
+    town.apply(Event::Configured(Arc::new(fleet)));
+    for _ in 0..20 {
+        // The third anchor of one is nothing that anybody could be told of.
+        town.beat(&FIVE, Health::Fine, Some(&[2]));
+        town.wait(1);
+    }
+    assert_eq!(town.told(NoticeKind::AnchorBad), (1, 1));
+}
