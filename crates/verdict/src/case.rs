@@ -21,7 +21,7 @@ use quorate_model::{
 };
 
 use crate::baseline::{Baseline, Baselines};
-use crate::conflict::Conflicts;
+use crate::conflict::{Conflicts, Network};
 use crate::count::{Count, Peer, Scale};
 use crate::episode::{Episode, Purse};
 use crate::hosts::Hosts;
@@ -81,6 +81,8 @@ pub(crate) struct Case {
     memory: Memory,
     /// The answers while it is down.
     answers: Mixed,
+    /// On which network each region was contradicted first.
+    disputed: Vec<(RegionIx, Network)>,
     /// A scope and cause that are not published yet, and since when they are so.
     settling: Option<(Scope, Cause, Timestamp)>,
     /// Until when a missing vote says nothing and nothing is resolved.
@@ -100,6 +102,7 @@ impl Case {
             incident: None,
             memory: Memory::default(),
             answers: Mixed::default(),
+            disputed: Vec::new(),
             settling: None,
             grace: now + freshness(&check),
             is_paced: false,
@@ -114,6 +117,10 @@ impl Case {
         if !keeps {
             self.grace = now + freshness(&check);
             self.episode = None;
+            self.disputed.clear();
+        }
+        if self.groups.iter().map(|group| group.region).ne(regions.iter().copied()) {
+            self.disputed.retain(|(region, _)| regions.contains(region));
         }
         let mut old = if keeps { std::mem::take(&mut self.groups) } else { Vec::new() };
         let mut kept = |region: &RegionIx| {

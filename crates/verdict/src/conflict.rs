@@ -14,7 +14,7 @@
 //! count, it goes on probing. Below -4.6 it is believed again.
 //!
 //! **Targets, not checks.** A trial is one of a target's network (a /24 or /48, or the host where no
-//! address is known), at most once for each half interval. Three different networks must be in
+//! address is known) as the region itself first met it, at most once for each half interval. Three different networks must be in
 //! dispute: a region that cannot reach one of them has a broken *path*, however many checks lie
 //! behind it, and that is the check's affair.
 //!

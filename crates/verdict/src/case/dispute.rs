@@ -10,7 +10,7 @@ use crate::vote::{AgentVote, Reading, Say, Sight};
 
 impl Case {
     /// Holds the failure of each region against what the others see.
-    pub(super) fn dispute(&self, ctx: &Context<'_>, conflicts: &mut Conflicts) {
+    pub(super) fn dispute(&mut self, ctx: &Context<'_>, conflicts: &mut Conflicts) {
         // Almost always nobody fails, and then there is nothing to compare.
         if !self.groups.iter().any(|group| group.votes.iter().any(is_failure)) {
             return;
@@ -30,7 +30,12 @@ impl Case {
             let is_contradicted = against > 1 && against * 2 > claims.len() - 1;
             if claim.fails() && is_contradicted {
                 let fleet = ctx.fleet.regions.len();
-                conflicts.contradict(self.groups[place].region, self.scene(ctx.now), fleet);
+                let region = self.groups[place].region;
+                let scene = self.scene(region, ctx.now);
+                if !self.disputed.iter().any(|(known, _)| *known == region) {
+                    self.disputed.push((region, scene.network.clone()));
+                }
+                conflicts.contradict(region, scene, fleet);
             }
         }
     }
@@ -38,19 +43,22 @@ impl Case {
     /// Notes that a region sees the target as the others do.
     pub(crate) fn agree(&self, region: RegionIx, now: Timestamp, conflicts: &mut Conflicts) {
         if !conflicts.is_quiet(region) {
-            conflicts.agree(region, self.scene(now));
+            conflicts.agree(region, self.scene(region, now));
         }
     }
 
-    fn scene(&self, now: Timestamp) -> Scene {
-        let votes = self.groups.iter().flat_map(|group| &group.votes);
-        let address = votes.filter_map(|vote| vote.address).min();
-        let host = || Network::Host(hosts::host(&self.check.target).to_owned());
-        Scene {
-            network: address.map_or_else(host, Network::from),
-            interval: self.check.interval,
-            now,
-        }
+    /// Where the region meets the target: as it said itself, so that no other region can tell
+    /// networks apart in its name, and once for all, so that a name with many addresses is one.
+    fn scene(&self, region: RegionIx, now: Timestamp) -> Scene {
+        let disputed = self.disputed.iter().find(|(known, _)| *known == region);
+        let met = || {
+            let groups = self.groups.iter().filter(|group| group.region == region);
+            let address = groups.flat_map(|group| group.votes.iter()).find_map(|vote| vote.address);
+            let host = || Network::Host(hosts::host(&self.check.target).to_owned());
+            address.map_or_else(host, Network::from)
+        };
+        let network = disputed.map_or_else(met, |(_, network)| network.clone());
+        Scene { network, interval: self.check.interval, now }
     }
 }
 

@@ -10,7 +10,7 @@ use quorate_model::{
 };
 use quorate_verdict::{Effect, Engine, Event, RegionState};
 
-use crate::stage::{OK, fleet_of, secs, shop};
+use crate::stage::{OK, REFUSED, fleet_of, secs, shop};
 
 const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
 const ALL: AnchorsOf = &[0, 1, 2, 3, 4];
@@ -117,6 +117,41 @@ impl Town {
 }
 
 const NOW: Duration = Duration::from_millis(50);
+
+#[test]
+fn a_broken_path_to_one_name_with_many_addresses_does_not_make_a_suspect() {
+    let mut town = Town::new(&["shop"]);
+    for turn in 0..40 {
+        town.beat(&FIVE, Health::Fine, None);
+        for (place, name) in FIVE.iter().enumerate() {
+            let outcome = if *name == "c1" { REFUSED } else { OK };
+            let address = format!("192.0.{}.7", turn * 5 + place);
+            town.probe(name, "shop", outcome, &address, NOW);
+            town.wait(1);
+        }
+    }
+    assert_eq!(town.state("c"), RegionState::Live, "a path is the check's affair");
+}
+
+#[test]
+fn what_another_region_says_of_addresses_does_not_make_a_suspect() {
+    // Behind one network, which c cannot reach, are six checks; a claims to see six networks.
+    let hosts = ["h-a", "h-b", "h-c", "h-d", "h-e", "h-f"];
+    let mut town = Town::new(&hosts);
+    for turn in 0..40 {
+        town.beat(&FIVE, Health::Fine, None);
+        for name in FIVE {
+            for (place, host) in hosts.iter().enumerate() {
+                let outcome = if name == "c1" { REFUSED } else { OK };
+                let lie = format!("1.{turn}.{place}.7");
+                let address = if name == "a1" { lie.as_str() } else { "192.0.2.7" };
+                town.probe(name, host, outcome, address, NOW);
+            }
+            town.wait(1);
+        }
+    }
+    assert_eq!(town.state("c"), RegionState::Live);
+}
 
 #[test]
 fn a_success_from_before_the_last_anchor_failed_vouches_for_nothing() {
