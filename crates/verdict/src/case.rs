@@ -120,6 +120,8 @@ impl Case {
             self.disputed.clear();
         }
         if self.groups.iter().map(|group| group.region).ne(regions.iter().copied()) {
+            // Their places in the answers are others now.
+            self.answers.begin(now);
             self.disputed.retain(|(region, _)| regions.contains(region));
         }
         let mut old = if keeps { std::mem::take(&mut self.groups) } else { Vec::new() };

@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use quorate_model::Timestamp;
 
-/// Answers that are kept.
-const KEPT: usize = 32;
+/// Answers that are kept of each region, so that none can push those of the others out.
+const KEPT_EACH: usize = 8;
 
 /// Answers that are needed, with any one region left out.
 const ANSWERS_MIN: usize = 8;
@@ -77,8 +77,10 @@ impl Mixed {
         if let Err(place) = self.answers.binary_search(&answer) {
             self.answers.insert(place, answer);
         }
-        if self.answers.len() > KEPT {
-            self.answers.remove(0);
+        let of_region = |answer: &&Answer| answer.region == region;
+        if self.answers.iter().filter(of_region).count() > KEPT_EACH {
+            let oldest = self.answers.iter().position(|answer| answer.region == region);
+            oldest.map(|place| self.answers.remove(place));
         }
     }
 

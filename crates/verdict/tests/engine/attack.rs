@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    AnchorSet, BootId, Check, CheckId, Evidence, Fleet, Health, Heartbeat, NoticeKind, Observation,
-    Outcome, ProbeResult, RegionId, ResultId, Timestamp,
+    AlertKind, AnchorSet, BootId, Check, CheckId, Evidence, Fleet, Health, Heartbeat, NoticeKind,
+    Observation, Outcome, ProbeResult, RegionId, ResultId, State, Timestamp,
 };
 use quorate_verdict::{Effect, Engine, Event, RegionState};
 
-use crate::stage::{OK, REFUSED, fleet_of, secs, shop};
+use crate::stage::{OK, REFUSED, Stage, fleet_of, secs, sees, shop};
 
 const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
 const ALL: AnchorsOf = &[0, 1, 2, 3, 4];
@@ -208,4 +208,24 @@ fn what_was_told_of_anchors_is_over_when_there_are_others() {
         town.wait(1);
     }
     assert_eq!(town.told(NoticeKind::AnchorBad), (1, 1));
+}
+
+#[test]
+fn two_regions_that_flood_do_not_hide_the_outage_of_the_others() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 900, "c d e", REFUSED)]);
+    let mut fleet = (*stage.fleet).clone();
+    fleet.policy.recovery = secs(10);
+    stage.apply(Event::Configured(Arc::new(fleet)));
+    stage.run(secs(240));
+    assert_eq!(stage.verdict().state, State::Down);
+    for second in 240..400 {
+        stage.run(secs(second));
+        for agent in 0..2 {
+            let outcome = if second % 2 == 0 { OK } else { REFUSED };
+            let result = stage.result(agent, None, outcome, Duration::ZERO);
+            stage.apply(Event::Result(Box::new(result)));
+        }
+        assert_eq!(stage.verdict().state, State::Down, "at {second} s");
+    }
+    assert_eq!(stage.alerts(AlertKind::Page).len(), 1);
 }
