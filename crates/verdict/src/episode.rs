@@ -18,6 +18,10 @@
 //! the staggered schedule before the first suspicious probe is as far back as the same onset can
 //! reach.
 //!
+//! **How long.** As long as the quorum fails without a proof, else no longer than one freshness: by
+//! then nothing is left that the cut hides, and a region that is suspicious all the time would keep
+//! everything milder from being seen.
+//!
 //! **What it costs.** Rounds are paid from a small purse that refills with time; the first round
 //! after a quiet time is always paid. Without money the episode waits: the schedule goes on.
 
@@ -33,6 +37,8 @@ use crate::liveness::{AgentIx, RegionIx, Roster};
 pub(crate) struct Episode {
     /// Start of the probe that opened it.
     pub(crate) began: Timestamp,
+    /// When it was opened.
+    pub(crate) opened: Timestamp,
     /// Probes that started before this do not speak.
     pub(crate) cut: Timestamp,
     pub(crate) rounds: Vec<RoundId>,
@@ -57,6 +63,7 @@ impl Episode {
     pub(crate) fn open(began: Timestamp, turn: Duration, now: Timestamp) -> Self {
         Self {
             began,
+            opened: now,
             cut: began.before(turn),
             rounds: Vec::new(),
             pending: Vec::new(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quorate_model::{RoundId, State, Timestamp};
 
-use super::{Case, Context, Shared};
+use super::{Case, Context, Shared, freshness};
 use crate::count::Count;
 use crate::episode::Episode;
 use crate::liveness::AgentIx;
@@ -23,7 +23,10 @@ impl Case {
         let Some(mut episode) = self.episode.take() else {
             return false;
         };
-        let is_decided = self.memory.latched == State::Down
+        let is_old =
+            count.ruling == Ruling::Hold && ctx.now >= episode.opened + freshness(&self.check);
+        let is_decided = is_old
+            || self.memory.latched == State::Down
             || count.ruling == Ruling::Down
             || count.ground == Ground::TooFewLive;
         if is_decided {
@@ -44,7 +47,8 @@ impl Case {
             self.ask(ctx, &mut episode, (count, shared), effects);
         }
         self.rounds.clone_from(&episode.rounds);
-        let is_over = episode.ask_at.is_none() && !episode.is_waiting(ctx.roster, ctx.now);
+        let is_waiting = !is_old && episode.is_waiting(ctx.roster, ctx.now);
+        let is_over = episode.ask_at.is_none() && !is_waiting;
         if !is_over && count.ground != Ground::TooFewLive {
             self.episode = Some(episode);
             return false;

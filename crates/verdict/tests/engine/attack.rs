@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quorate_model::{
     AlertKind, AnchorSet, BootId, Check, CheckId, Evidence, Fleet, Health, Heartbeat, NoticeKind,
-    Observation, Outcome, ProbeResult, RegionId, ResultId, State, Timestamp,
+    Observation, Outcome, Phase, ProbeResult, RegionId, ResultId, State, Suspicion, Timestamp,
 };
 use quorate_verdict::{Effect, Engine, Event, RegionState};
 
@@ -228,4 +228,39 @@ fn two_regions_that_flood_do_not_hide_the_outage_of_the_others() {
         assert_eq!(stage.verdict().state, State::Down, "at {second} s");
     }
     assert_eq!(stage.alerts(AlertKind::Page).len(), 1);
+}
+
+#[test]
+fn a_region_that_is_suspicious_all_the_time_hides_nothing_milder() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![sees(120, 2_000, "d e", REFUSED)]);
+    let mut seen = 0;
+    for step in 2_400_u64..14_000 {
+        stage.run(Duration::from_millis(step * 50));
+        let agent = || "a1".parse().expect("an id");
+        // It answers each round before the others can, and is suspicious again.
+        let asked = stage.log[seen..].iter().filter_map(|(_, effect)| match effect {
+            Effect::Confirm(asked) => Some(asked.round),
+            Effect::Transition(_) | Effect::Operator(_) | Effect::Pace { .. } => None,
+        });
+        let rounds: Vec<_> = asked.collect();
+        seen = stage.log.len();
+        if rounds.is_empty() && step % 20 != 0 {
+            continue;
+        }
+        for round in rounds {
+            let check = stage.check.clone();
+            stage.apply(Event::Declined { agent: agent(), round, check });
+        }
+        stage.apply(Event::Suspected(Box::new(Suspicion {
+            agent: agent(),
+            region: "a".parse().expect("an id"),
+            check: stage.check.clone(),
+            revision: shop().revision,
+            phase: Phase::Connect,
+            started: stage.now,
+            health: Health::Fine,
+        })));
+    }
+    assert_eq!(stage.verdict().state, State::Partial);
+    assert_eq!(stage.said(), [AlertKind::Notice]);
 }
