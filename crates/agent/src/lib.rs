@@ -23,6 +23,7 @@ mod rounds;
 mod run;
 mod schedule;
 mod selftest;
+mod sentinel;
 mod spool;
 #[cfg(test)]
 mod testing;
@@ -32,7 +33,7 @@ mod uplink;
 /// What an agent decides, without sockets, clocks and tasks: a simulation plays with it.
 pub mod logic {
     pub use crate::anchors::{GAP, attempt_limit, decide_limit, health, is_cut_off};
-    pub use crate::lag::{LATE, Lag};
+    pub use crate::lag::{LATE, Lag, doubt};
     pub use crate::outbox::{Outbox, SuspectDraft, Waiting};
     pub use crate::rates::Rates;
     pub use crate::rounds::Rounds;

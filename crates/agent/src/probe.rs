@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::anchors;
 use crate::config::Loaded;
-use crate::lag::Lag;
+use crate::lag::{self, Lag};
 use crate::outbox::{Outbox, SuspectDraft};
 use crate::rates::Rates;
 use crate::selftest::SelfTest;
@@ -116,7 +116,7 @@ impl Shared {
         let spec = &job.check.spec;
         let context = ProbeContext::new(self.environment.clone(), spec.timeout, spec.slow_after);
         let started_at = self.clock.uptime();
-        let observation = self.observe(job, &context, started_at).await;
+        let mut observation = self.observe(job, &context, started_at).await;
         let ended_at = started_at + observation.total;
         let island = match observation.outcome {
             // The agent's own end says nothing about anything, and must not take long.
@@ -126,6 +126,9 @@ impl Shared {
             Outcome::Fail { .. } | Outcome::Blocked { .. } => self.decide().await,
         };
         let health = anchors::health(island, || self.lag.overlaps(started_at, ended_at));
+        if health == Health::Overloaded {
+            lag::doubt(&mut observation);
+        }
         let round = match job.wish {
             Wish::Scheduled { .. } => None,
             Wish::Asked { round, .. } => Some(round),
@@ -166,20 +169,43 @@ impl Shared {
             let elapsed = || self.clock.uptime().saturating_sub(started_at);
             return tokio::select! {
                 biased; // an answer that is there is never late
-                seen = &mut probe => seen.unwrap_or_else(|_| {
+                seen = &mut probe => if let Ok(seen) = seen {
+                    self.look_at(&seen, spec.timeout, started_at);
+                    seen
+                } else {
                     tracing::error!(check = %spec.check, kind = %spec.kind, "probe panicked");
                     doubt(Doubt::Internal, elapsed(), "the probe failed inside the agent")
-                }),
+                },
                 () = self.stop.cancelled() => {
                     doubt(Doubt::Cancelled, elapsed(), "the agent stopped before the probe had ended")
                 }
                 () = &mut given_up => timed_out(&context.phase, elapsed()),
                 () = &mut late, if !suspected => {
                     suspected = true;
+                    let due = started_at + spec.suspect_after;
+                    self.lag.timer(due, self.clock.uptime(), spec.timeout);
                     self.suspect(job, &context.phase, started_at);
                     continue;
                 }
             };
+        }
+    }
+
+    /// Notes what a probe shows of the agent itself: means used up, or a timer that was late.
+    fn look_at(&self, seen: &Observation, timeout: Duration, started_at: Duration) {
+        let now = self.clock.uptime();
+        match seen.outcome {
+            Outcome::Inconclusive { reason: Doubt::Overloaded } => {
+                self.lag.suffered(started_at, now);
+            }
+            Outcome::Fail { reason: Reason::Timeout, .. } => {
+                self.lag.timer(started_at + timeout, now, timeout);
+            }
+            Outcome::Ok
+            | Outcome::Slow
+            | Outcome::Fail { .. }
+            | Outcome::Blocked { .. }
+            | Outcome::Inconclusive { .. } => {}
         }
     }
 

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quorate_checks::Environment;
-use quorate_runtime::Tasks;
+use quorate_model::{Doubt, Outcome};
+use quorate_runtime::{Clock, Tasks};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use crate::probe::Shared;
 use crate::prober::{Prober, Revisions};
 use crate::rates::Rates;
 use crate::selftest::{Reach, SelfTest};
+use crate::sentinel::Sentinel;
 use crate::spool::MemorySpool;
 use crate::tls::{self, TlsSetupError};
 use crate::uplink::Uplink;
@@ -59,9 +61,9 @@ pub async fn run(options: Options, tasks: &Tasks) -> Result<(), AgentError> {
     let spool = MemorySpool::new(limits.spool_results, limits.spool_bytes);
     let outbox = Arc::new(Outbox::new(Box::new(spool)));
     let (settings, settings_seen) = watch::channel(first_settings());
-    let reach = reach(options.environment.clone());
-    let selftest = Arc::new(SelfTest::new(reach, settings_seen.clone()));
     let lag = Arc::new(Lag::default());
+    let reach = reach(options.environment.clone(), options.clock, Arc::clone(&lag));
+    let selftest = Arc::new(SelfTest::new(reach, settings_seen.clone()));
     let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
     let revisions = Revisions::default();
     let probing = tasks.group();
@@ -96,6 +98,7 @@ pub async fn run(options: Options, tasks: &Tasks) -> Result<(), AgentError> {
     let (clock, stop) = (options.clock, probing.token());
     probing.spawn("prober", prober.run(command_queue));
     probing.spawn("selftest", until(stop.clone(), async move { selftest.run().await }));
+    probing.spawn("sentinel", until(stop.clone(), watch_sentinel(clock, Arc::clone(&lag))));
     probing.spawn("lag", until(stop, async move { lag.watch(clock).await }));
     let ending = async {
         tasks.stopped().await;
@@ -134,16 +137,33 @@ fn shared(
     }
 }
 
+async fn watch_sentinel(clock: Clock, lag: Arc<Lag>) {
+    match Sentinel::start(clock, lag).await {
+        Ok(sentinel) => sentinel.watch().await,
+        Err(error) => tracing::warn!(
+            %error,
+            "no connection over loopback: only late timers will show that this agent is overloaded"
+        ),
+    }
+}
+
 /// Reaches anchors by the way that probes take.
-fn reach(environment: Environment) -> Reach {
+fn reach(environment: Environment, clock: Clock, lag: Arc<Lag>) -> Reach {
     Arc::new(move |anchor, timeout| {
-        let environment = environment.clone();
+        let (environment, lag) = (environment.clone(), Arc::clone(&lag));
         Box::pin(async move {
+            let begun = clock.uptime();
             let reached = quorate_checks::reach(&anchor, &environment, timeout).await;
-            if let Err(error) = &reached {
-                tracing::debug!(anchor, %error, "anchor not reached");
+            let Err(error) = reached else {
+                return true;
+            };
+            tracing::debug!(anchor, %error, "anchor not reached");
+            // An agent without descriptors is no island: nothing was tried.
+            let tried = error.outcome != Outcome::Inconclusive { reason: Doubt::Overloaded };
+            if !tried {
+                lag.suffered(begun, clock.uptime());
             }
-            reached.is_ok()
+            !tried
         })
     })
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use quorate_model::{Outcome, Phase, Reason};
+use quorate_model::{Doubt, Outcome, Phase, Reason};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -130,21 +130,38 @@ fn permitted(environment: &Environment, addresses: &[IpAddr]) -> Result<IpAddr, 
     Err(Stop::denied(refusal.as_deref().unwrap_or("no address")))
 }
 
+/// The process, or the whole machine, has no file descriptor left: EMFILE and ENFILE, which have
+/// these numbers on every Unix.
+const OUT_OF_DESCRIPTORS: [i32; 2] = [24, 23];
+
+/// Whether something could not be opened because the agent has used up its own means: descriptors,
+/// or local ports.
+pub fn is_exhausted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error().is_some_and(|number| OUT_OF_DESCRIPTORS.contains(&number))
+}
+
+/// What a probe says that could not even begin.
+pub(crate) fn exhausted(what: &str, error: &io::Error) -> Stop {
+    let message = format!("{what} not tried, this agent has used up its own means: {error}");
+    Stop::doubt(Doubt::Overloaded, message)
+}
+
 /// A failed connection attempt to `what`.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the kinds of errors grow; what is unknown is told in its own words"
 )]
 fn failed(what: &str, error: &io::Error) -> Stop {
+    if is_exhausted(error) {
+        return exhausted(what, error);
+    }
     let (reason, words) = match error.kind() {
         io::ErrorKind::ConnectionRefused => (Reason::Refused, "refused".to_owned()),
         io::ErrorKind::TimedOut => (Reason::Timeout, "timed out".to_owned()),
         io::ErrorKind::HostUnreachable => (Reason::Unreachable, "failed: no route".to_owned()),
         io::ErrorKind::NetworkUnreachable => {
             (Reason::Unreachable, "failed: network unreachable".to_owned())
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            (Reason::Unreachable, "failed: no local address".to_owned())
         }
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
@@ -297,7 +314,7 @@ pub async fn reach(
     timeout: Duration,
 ) -> Result<Duration, ReachError> {
     let endpoint = Endpoint::parse(address).map_err(|message| ReachError {
-        outcome: Outcome::Inconclusive { reason: quorate_model::Doubt::Internal },
+        outcome: Outcome::Inconclusive { reason: Doubt::Internal },
         message,
     })?;
     let context = ProbeContext::new(environment.clone(), timeout, timeout);

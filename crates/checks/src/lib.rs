@@ -18,7 +18,7 @@ mod tcp;
 mod tls;
 mod wall;
 
-pub use connect::{ReachError, reach};
+pub use connect::{ReachError, is_exhausted, reach};
 pub use context::{Egress, Environment, EnvironmentError, PhaseCell, ProbeContext};
 pub use network::Network;
 pub use policy::Policy;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts};
@@ -14,6 +14,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::connect::{exhausted, is_exhausted};
 use crate::phase::Stop;
 
 /// The most addresses of one answer that are looked at and reported.
@@ -173,6 +174,12 @@ fn failed(name: &str, family: IpFamily, error: &NetError) -> Stop {
     if let Some(code) = code {
         let message = format!("the resolver answered {code} for {name}");
         return Stop::fail(Phase::Dns, Reason::DnsFailed, message);
+    }
+    // The resolver's error does not say why it could ask nobody.
+    if let Err(error) = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        && is_exhausted(&error)
+    {
+        return exhausted(&format!("lookup of {name}"), &error);
     }
     Stop::fail(Phase::Dns, Reason::DnsFailed, format!("cannot resolve {name}: {error}"))
 }

@@ -95,7 +95,7 @@ words! {
     Doubt {
         /// The agent's self-test says that its network is cut off.
         Island = "island",
-        /// The agent is overloaded: its own timers are late.
+        /// The agent is overloaded: its own timers are late, or its means are used up.
         Overloaded = "agent_overloaded",
         /// The agent's local policy forbids the probe.
         PolicyDenied = "policy_denied",

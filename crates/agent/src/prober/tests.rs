@@ -294,6 +294,19 @@ async fn failures_carry_the_word_of_an_island() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_that_cannot_keep_up_says_nothing_of_its_targets() {
+    for (stall, word) in [(0, ("fail", "timeout")), (12, ("inconclusive", "agent_overloaded"))] {
+        let bench = Bench::new(None);
+        bench.configure(spec("starved", 1, "hang"), NOW).await;
+        bench.pass(1).await;
+        // Nothing runs for so long; then everything is due at once.
+        tokio::time::advance(Duration::from_secs(stall)).await;
+        let result = bench.wait_for(1).await.remove(0);
+        assert_eq!((result.outcome.as_str(), result.reason.as_str()), word);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn stopping_leaves_a_result_for_what_was_under_way() {
     let bench = Bench::new(None);
     bench.configure(spec("cancelled", 1, "hang"), NOW).await;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_agent::logic::{SuspectDraft, health, put_off};
-use quorate_model::{CheckId, MeasuredResult, Outcome, Revision, RoundId, Timestamp};
+use quorate_agent::logic::{SuspectDraft, doubt, health, put_off};
+use quorate_model::{CheckId, Health, MeasuredResult, Outcome, Revision, RoundId, Timestamp};
 
 use super::member::{Flight, Wish};
 use super::{Job, Player};
@@ -153,6 +153,11 @@ impl Player {
         }
         let started_at = member.uptime(flight.started);
         let ended_at = started_at + seen.observation.total;
+        let health = health(member.test.is_island, || member.lag.overlaps(started_at, ended_at));
+        let mut observation = seen.observation.clone();
+        if health == Health::Overloaded {
+            doubt(&mut observation);
+        }
         let result = MeasuredResult {
             sequence: 0,
             check: check.clone(),
@@ -163,8 +168,8 @@ impl Player {
             },
             started_at,
             ended_at,
-            health: health(member.test.is_island, || member.lag.overlaps(started_at, ended_at)),
-            observation: seen.observation.clone(),
+            health,
+            observation,
         };
         if let Some(delay) = asked_for {
             let delay = put_off(seen.observation.outcome, delay, flight.spec.interval);
