@@ -9,7 +9,6 @@ use quorate_sim::{Played, Scenario};
 /// Scenarios whose expectations the product does not meet yet, and what they wait for.
 const AWAITED: &[(&str, &str)] = &[
     ("cdn-fails", "a companion probe of the origin"),
-    ("maintenance-window", "maintenance windows"),
     ("origin-behind-cache", "a companion probe of the origin"),
     ("resolver-of-one-region", "the second resolver as evidence"),
     ("same-place-twice", "regions behind one prefix merged"),

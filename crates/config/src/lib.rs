@@ -11,12 +11,15 @@ mod configuration;
 mod cycle;
 mod gather;
 mod kind;
+mod moment;
+mod mute;
 mod raw;
 mod receiver;
 mod resolve;
 mod schema;
 mod server;
 mod text;
+mod zone;
 
 pub use configuration::{ApiListener, Configuration, Listener, Receiver, SecretRef, Server};
 pub use quorate_yaml::{Problem, Severity, decode};

@@ -8,6 +8,7 @@ use quorate_model::{CheckId, Quorum, RegionId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::moment::{Day, Instant, Selected, TimeOfDay};
 use crate::text::{Address, Ahead, FalseAlerts, Span};
 
 /// The pattern of the names that users choose.
@@ -47,9 +48,13 @@ pub(crate) struct RawFile {
     /// The receivers that hear of Quorate's own troubles: isolated regions, lost agents, a store
     /// that cannot be written.
     pub(crate) operators: Option<Vec<String>>,
-    /// Reserved for a later version; must be empty.
+    /// Known trouble of which nobody wants to hear for a while, by name.
+    #[schemars(with = "Option<BTreeMap<IdText, RawSilence>>")]
+    #[expect(dead_code, reason = "read on its own; here as a key and for the schema")]
     pub(crate) silences: Option<BTreeMap<String, serde_json::Value>>,
-    /// Reserved for a later version; must be empty.
+    /// When work is planned and nobody is to be messaged, by name.
+    #[schemars(with = "Option<BTreeMap<IdText, RawMaintenance>>")]
+    #[expect(dead_code, reason = "read on its own; here as a key and for the schema")]
     pub(crate) maintenance: Option<BTreeMap<String, serde_json::Value>>,
 }
 
@@ -287,6 +292,57 @@ pub(crate) const CHECK_KEYS: &[&str] = &[
     "depends_on",
     "runbook",
 ];
+
+/// Known trouble: judging goes on, and nobody is messaged.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSilence {
+    /// The checks that it covers: a list of names, or `all`.
+    pub(crate) checks: Option<Selected>,
+    /// Covers each check that has all these labels, too.
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+    /// When it begins, such as `2026-10-01T20:00:00Z`. Default: it has begun.
+    pub(crate) from: Option<Instant>,
+    /// When it ends.
+    pub(crate) to: Option<Instant>,
+    /// Why, for people.
+    pub(crate) reason: Option<String>,
+}
+
+/// A maintenance window: judging goes on, and nobody is messaged. It has `from` and `to`, or
+/// `every`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawMaintenance {
+    /// The checks that it covers: a list of names, or `all`.
+    pub(crate) checks: Option<Selected>,
+    /// Covers each check that has all these labels, too.
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+    /// When it begins, such as `2026-10-01T20:00:00Z` or `2026-10-01T22:00:00+02:00`.
+    pub(crate) from: Option<Instant>,
+    /// When it ends.
+    pub(crate) to: Option<Instant>,
+    /// When it comes again.
+    pub(crate) every: Option<RawEvery>,
+    /// Why, for people.
+    pub(crate) reason: Option<String>,
+}
+
+/// A time of some days of each week.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawEvery {
+    /// The days on which it begins. Default: each day.
+    #[schemars(with = "Option<Vec<Day>>")]
+    pub(crate) days: Option<Vec<Day>>,
+    /// The time of day at which it begins: `HH:MM`.
+    pub(crate) at: Option<TimeOfDay>,
+    /// How long it lasts, at most `7d`.
+    #[serde(rename = "for")]
+    pub(crate) lasts: Option<Span>,
+    /// Whose clocks show that time, such as `Europe/Berlin`. Default: `UTC`.
+    pub(crate) timezone: Option<String>,
+}
 
 /// A receiver of messages. Its one key names the notifier.
 #[derive(JsonSchema)]

@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::check::{Known, Setting, TWO_REGIONS, check, default_times, ids};
 use crate::cycle::cycles;
 use crate::gather::Gather;
+use crate::mute::mutes;
 use crate::raw::{RawFile, RawRegion};
 use crate::receiver::receiver;
 use crate::server::{anchors, policy, server};
@@ -29,7 +30,7 @@ pub(crate) fn resolve(document: &Document) -> Result<Configuration, Vec<Problem>
     }
     let mut gather = Gather { document, problems: Vec::new() };
     // These blocks are read on their own, to know whether the whole of them was good.
-    let apart = ["checks", "receivers", "policy", "defaults"];
+    let apart = ["checks", "receivers", "policy", "defaults", "maintenance", "silences"];
     let reading = document.read_part::<RawFile>(&[], &apart);
     gather.problems.extend(reading.problems);
     let Some(raw) = reading.value else {
@@ -51,12 +52,6 @@ fn configuration(gather: &mut Gather<'_>, raw: RawFile) -> Configuration {
     let (timers, whole) = block(gather, "policy");
     let policy = policy(gather, &timers, whole);
     let anchors = anchors(gather, raw.anchors);
-    for (name, map) in [("silences", &raw.silences), ("maintenance", &raw.maintenance)] {
-        if map.as_ref().is_some_and(|map| !map.is_empty()) {
-            let message = format!("this version does not support {name} in the configuration yet");
-            gather.error_with(&[name], &message, "leave the block empty");
-        }
-    }
     let regions = regions(gather, raw.regions.unwrap_or_default());
     let known = Known {
         regions: document.keys(&["regions"]).into_iter().collect(),
@@ -75,6 +70,7 @@ fn configuration(gather: &mut Gather<'_>, raw: RawFile) -> Configuration {
     }
     default_receivers(gather, &setting);
     let checks = checks(gather, &setting);
+    let mutes = mutes(gather, &checks);
     let receivers = receivers(gather);
     let names = raw.operators.unwrap_or_default();
     let known = &setting.known.receivers;
@@ -82,7 +78,7 @@ fn configuration(gather: &mut Gather<'_>, raw: RawFile) -> Configuration {
     unused(gather, &checks, &operators);
     Configuration {
         server,
-        fleet: Arc::new(Fleet { policy, regions, checks, operators, anchors }),
+        fleet: Arc::new(Fleet { policy, regions, checks, mutes, operators, anchors }),
         receivers,
         warnings: Vec::new(),
     }
@@ -161,7 +157,7 @@ fn default_receivers(gather: &mut Gather<'_>, setting: &Setting<'_>) {
 }
 
 /// The names at `block` that obey the rule for names; the others are problems.
-fn named<T: FromStr<Err = IdError>>(gather: &mut Gather<'_>, block: &str) -> Vec<T> {
+pub(crate) fn named<T: FromStr<Err = IdError>>(gather: &mut Gather<'_>, block: &str) -> Vec<T> {
     let document = gather.document;
     let mut ids = Vec::new();
     if document.contains(&[block]) {

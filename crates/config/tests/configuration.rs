@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use quorate_config::{Configuration, SecretRef, json_schema, parse, sample};
-use quorate_model::{FleetPolicy, Quorum, Revision};
+use quorate_model::{CheckId, FleetPolicy, Period, Quorum, Revision, Timestamp};
 use serde_json::json;
 
 const SMALL: &str = "\
@@ -238,4 +238,42 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn mutes_cover_who_is_named_and_who_has_the_labels() {
+    let configuration = read(&format!(
+        "{SMALL}  mail: {{ tcp: {{ address: \"mail.example.com:25\" }}, labels: {{ team: web, tier: a }} }}
+  chat: {{ tcp: {{ address: \"chat.example.com:443\" }}, labels: {{ team: web }} }}
+maintenance:
+  every: {{ checks: all, from: 2026-10-01T20:00:00Z, to: 2026-10-01T21:00:00Z }}
+  some: {{ checks: [shop], labels: {{ team: web, tier: a }}, every: {{ at: \"02:00\", for: 90m, timezone: Europe/Berlin }} }}
+silences:
+  known: {{ checks: [chat], to: 2026-10-01T20:00:00+02:00 }}
+"
+    ));
+    let mutes = &configuration.fleet.mutes;
+    let covered: Vec<String> = mutes
+        .iter()
+        .map(|mute| {
+            let checks: Vec<&str> = mute.checks.iter().map(CheckId::as_str).collect();
+            format!("{}/{}: {}", mute.kind, mute.id, checks.join(" "))
+        })
+        .collect();
+    let expected =
+        ["maintenance/every: chat mail shop", "maintenance/some: mail shop", "silence/known: chat"];
+    assert_eq!(covered, expected);
+    let Period::Weekly { days, at, lasts, zone } = &mutes[1].period else {
+        panic!("weekly: {:?}", mutes[1]);
+    };
+    assert_eq!(
+        (days.len(), *at, *lasts),
+        (7, Duration::from_secs(7_200), Duration::from_secs(5_400))
+    );
+    assert_eq!((zone.name.as_str(), zone.offsets.len() > 100), ("Europe/Berlin", true));
+    let Period::Once { from, to } = &mutes[2].period else {
+        panic!("once: {:?}", mutes[2]);
+    };
+    assert_eq!(*from, Timestamp::EPOCH, "it has begun");
+    assert_eq!(to.to_string(), "2026-10-01T18:00:00.000Z");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Check, CheckId, FleetPolicy, KindName, ReceiverId, Region, RegionId, Revision};
+use crate::{Check, CheckId, FleetPolicy, KindName, Mute, ReceiverId, Region, RegionId, Revision};
 
 /// All regions and checks, and the timers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Fleet {
     pub regions: BTreeMap<RegionId, Region>,
     /// The checks, by name. Each names only regions of this fleet.
     pub checks: BTreeMap<CheckId, Arc<Check>>,
+    /// When nobody is messaged about some of them.
+    pub mutes: Vec<Arc<Mute>>,
     /// Who hears of Quorate's own troubles.
     pub operators: Vec<ReceiverId>,
     /// What agents contact in their self-tests: `host:port`. None switches self-tests off.

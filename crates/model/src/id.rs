@@ -100,6 +100,9 @@ user_id!(
     /// The name of a receiver of alerts.
     ReceiverId, "receiver id");
 user_id!(
+    /// The name of a maintenance window or of a silence.
+    MuteId, "name of a mute");
+user_id!(
     /// The name of a check kind, such as `http`.
     KindName, "check kind");
 

@@ -1,5 +1,7 @@
 //! Incidents.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::words::words;
@@ -25,8 +27,8 @@ words! {
     }
 }
 
-/// A span in which a check's receivers were told that something is wrong: opened once, resolved
-/// once, across restarts.
+/// A span in which a check's receivers were told that something is wrong, or would have been but for
+/// a mute: opened once, resolved once, across restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// Which.
@@ -48,6 +50,9 @@ pub struct Incident {
     pub resolved: Option<Timestamp>,
     /// How often it was reopened.
     pub reopened: u32,
+    /// The mutes that withheld messages about it, such as `maintenance/move` or `silence/known`.
+    #[serde(default)]
+    pub withheld_by: BTreeSet<String>,
     /// The verdict that opened it or raised its severity, with its ballot.
     pub verdict: Verdict,
 }

@@ -12,6 +12,7 @@ mod fleet;
 mod heartbeat;
 mod id;
 mod incident;
+mod mute;
 pub mod odds;
 mod outcome;
 mod problem;
@@ -31,9 +32,11 @@ pub use duration::HumanDuration;
 pub use fleet::{AgentSettings, Fleet, ProbeSpec};
 pub use heartbeat::{AnchorSet, Heartbeat};
 pub use id::{
-    AgentId, BootId, CheckId, ID_HELP, IdError, IncidentId, KindName, ReceiverId, RegionId, RoundId,
+    AgentId, BootId, CheckId, ID_HELP, IdError, IncidentId, KindName, MuteId, ReceiverId, RegionId,
+    RoundId,
 };
 pub use incident::{Incident, IncidentState, Severity};
+pub use mute::{Mute, MuteKind, Period, Weekday, Zone};
 pub use odds::Odds;
 pub use outcome::{BlockReason, Doubt, Outcome, Phase, Reason};
 pub use problem::OptionProblem;

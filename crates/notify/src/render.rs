@@ -180,6 +180,10 @@ fn alert_text(alert: &Alert) -> String {
     if let Some(resolved) = incident.resolved {
         line("Resolved", resolved.to_string());
     }
+    if !incident.withheld_by.is_empty() {
+        let names: Vec<&str> = incident.withheld_by.iter().map(String::as_str).collect();
+        line("Withheld by", names.join(", "));
+    }
     if !alert.labels.is_empty() {
         let labels = alert.labels.iter().map(|(key, value)| format!("{key}={value}"));
         line("Labels", escape(&labels.collect::<Vec<_>>().join(" "), MESSAGE_MAX));

@@ -59,6 +59,7 @@ pub(crate) fn alert(kind: AlertKind) -> Alert {
             opened: at(18),
             resolved,
             reopened: 0,
+            withheld_by: BTreeSet::new(),
             verdict: Verdict {
                 state: State::Down,
                 flags: BTreeSet::new(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quorate_model::{Fleet, RegionId};
+use quorate_model::{Fleet, RegionId, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::scenario::Place;
@@ -23,19 +23,30 @@ pub(crate) struct Misfit {
     pub(crate) hint: Option<String>,
 }
 
-/// The fleet of these regions and checks (settings and target by name).
+/// The fleet of these regions, checks (settings and target by name) and maintenance windows.
 ///
 /// The checks have been through [`misfits`] before; if they do not fit all the same, why not.
 pub(crate) fn fleet(
     regions: &BTreeMap<RegionId, Place>,
     checks: &BTreeMap<String, (Map<String, Value>, String)>,
+    windows: &[Value],
 ) -> Result<Arc<Fleet>, String> {
-    let document = document(regions, checks);
+    let mut document = document(regions, checks);
+    let windows = windows.iter().enumerate();
+    let windows: Map<String, Value> =
+        windows.map(|(number, window)| (format!("window-{number}"), window.clone())).collect();
+    document.insert("maintenance".into(), Value::Object(windows));
     quorate_config::parse("scenario", &Value::Object(document).to_string())
         .map(|configuration| configuration.fleet)
         .map_err(|problems| {
             problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; ")
         })
+}
+
+/// A maintenance window as a configuration has it; without an end it lasts for as long as anything.
+pub(crate) fn window(checks: &[String], from: Timestamp, until: Option<Timestamp>) -> Value {
+    let to = until.map_or_else(|| "9999-12-30T00:00:00Z".to_owned(), |until| until.to_string());
+    json!({ "checks": checks, "from": from.to_string(), "to": to })
 }
 
 /// What the configuration's rules do not like about a check of these regions.

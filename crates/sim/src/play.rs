@@ -78,6 +78,8 @@ struct Player {
     coordinator: Coordinator,
     regions: BTreeMap<RegionId, Place>,
     checks: BTreeMap<String, (Map<String, Value>, String)>,
+    /// The maintenance windows so far.
+    windows: Vec<Value>,
     /// What each check probes.
     targets: BTreeMap<CheckId, String>,
     trace: Trace,
@@ -95,7 +97,7 @@ pub fn play(scenario: &Scenario, seed: u64) -> Result<Played, String> {
     let shift = draw.word("shift").between(Duration::ZERO, SHIFT_MAX);
     let zero = Timestamp::from_micros(EPOCH_MICROS) + shift;
     let checks = checks(scenario);
-    let fleet = configure::fleet(&scenario.regions, &checks)?;
+    let fleet = configure::fleet(&scenario.regions, &checks, &[])?;
     let mut player = Player::new(scenario, draw, zero, checks, &fleet);
     player.open(scenario, fleet);
     let samples = player.run(&sample_times(scenario), zero + scenario.run);
@@ -150,6 +152,7 @@ impl Player {
             members: Vec::new(),
             coordinator: Coordinator::default(),
             regions: scenario.regions.clone(),
+            windows: Vec::new(),
             targets: checks
                 .iter()
                 .filter_map(|(id, (_, target))| Some((id.parse().ok()?, target.clone())))

@@ -183,7 +183,9 @@ pub(crate) enum What {
         labels: BTreeMap<String, String>,
         agents: Vec<(AgentId, Option<String>)>,
     },
-    Maintenance,
+    Maintenance {
+        members: Vec<String>,
+    },
     Reconfigure {
         check: String,
         members: Vec<String>,

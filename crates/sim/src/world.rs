@@ -148,7 +148,7 @@ impl World {
                 | What::Duplicate { .. }
                 | What::Delay { .. }
                 | What::Join { .. }
-                | What::Maintenance
+                | What::Maintenance { .. }
                 | What::Reconfigure { .. } => false,
             };
             if gone {

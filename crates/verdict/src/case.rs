@@ -6,6 +6,7 @@
 
 mod certificate;
 mod dispute;
+mod mute;
 mod onset;
 mod publish;
 mod pursue;
@@ -30,6 +31,7 @@ use crate::limits::RETRY_AFTER_INTERVALS_MAX;
 use crate::liveness::{AgentIx, RegionIx, RegionState, Roster};
 use crate::memory::Memory;
 use crate::mixed::Mixed;
+use crate::mute::Mutes;
 use crate::quorum::Ruling;
 use crate::vote::{AgentVote, Group, Reading, Say, Sight};
 use crate::{Effect, Transition, recovery, slow};
@@ -79,6 +81,7 @@ pub(crate) struct Case {
     pub(crate) verdict: Option<Verdict>,
     incident: Option<Incident>,
     memory: Memory,
+    mutes: Mutes,
     /// The answers while it is down.
     answers: Mixed,
     /// On which network each region was contradicted first.
@@ -101,6 +104,7 @@ impl Case {
             verdict: None,
             incident: None,
             memory: Memory::default(),
+            mutes: Mutes::default(),
             answers: Mixed::default(),
             disputed: Vec::new(),
             settling: None,
@@ -406,6 +410,7 @@ impl Case {
         shared: &mut Shared,
         effects: &mut Vec<Effect>,
     ) -> Option<Timestamp> {
+        self.mutes.look(ctx.now);
         let mut count = self.count(ctx);
         if self.turn_intermittent(ctx, &count, effects) {
             count = self.count(ctx);
@@ -464,6 +469,7 @@ impl Case {
             recovery::due(&self.memory, time),
             incident::digest_due(&self.memory, policy),
             self.certificate_wake(ctx),
+            self.mutes.wake(),
             self.settling.map(|(_, _, since)| since + policy.absent_after),
             Some(self.grace),
         ]

@@ -16,7 +16,7 @@ use crate::case::{Case, Context, Shared, Trial};
 use crate::limits::JUDGED_MAX;
 use crate::liveness::{AgentIx, Change, RegionIx, RegionState, Roster};
 use crate::operators::{self, Watch};
-use crate::{Effect, Event, Restore};
+use crate::{Effect, Event, Restore, mute};
 
 /// The decision core.
 #[derive(Debug)]
@@ -167,16 +167,20 @@ impl Engine {
             self.forget(&check, now, effects);
         }
         let fleet = Arc::clone(&self.fleet);
+        let mut mutes = mute::by_check(&fleet.mutes);
         for (id, check) in &fleet.checks {
             let regions: Vec<RegionIx> =
                 check.regions.iter().map(|region| self.roster.intern(region, now)).collect();
             if let Some(ix) = self.by_check.get(id).copied() {
                 if let Some(case) = self.cases[ix.0 as usize].as_mut() {
                     case.redefine(Arc::clone(check), &regions, now);
+                    case.mute(mutes.remove(id).unwrap_or_default());
                 }
                 self.wake_check(ix, now);
             } else {
-                let ix = self.place(Case::new(Arc::clone(check), &regions, now));
+                let mut case = Case::new(Arc::clone(check), &regions, now);
+                case.mute(mutes.remove(id).unwrap_or_default());
+                let ix = self.place(case);
                 self.by_check.insert(id.clone(), ix);
                 self.wake_check(ix, now);
             }

@@ -157,7 +157,12 @@ fn consequence(verdict: &Verdict) -> &'static str {
     let fails = |entry: &BallotEntry| {
         entry.counted == Counted::Yes && entry.outcome.is_some_and(|outcome| !outcome.is_success())
     };
+    let is_muted =
+        verdict.flags.iter().any(|flag| matches!(flag, Flag::Maintenance | Flag::Silenced));
     match verdict.state {
+        State::Partial | State::Degraded | State::Down if is_muted => {
+            "nobody is messaged of it now; what still lasts when that ends is told then"
+        }
         State::Partial if is_quorum => {
             "enough regions fail, but that could still be chance under the budget of false alerts, \
              so nobody is paged yet"

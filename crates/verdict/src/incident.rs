@@ -9,6 +9,8 @@
 //! told that it began again is misled. The digest is sent at once when there was none lately, so
 //! that an outage which begins while a check flaps is not silent.
 //!
+//! **Withheld.** While a check is muted its incidents are recorded and nobody is messaged; see `mute`.
+//!
 //! **The end** is told to exactly those whose last word was that it is open. It also comes when the
 //! check is taken out of the configuration.
 
@@ -22,6 +24,7 @@ use quorate_model::{
 use crate::Transition;
 use crate::limits::FLAPPING_REOPENS;
 use crate::memory::Memory;
+use crate::mute::Mutes;
 
 /// What is to be written into the record of incidents, and said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,8 @@ enum Act {
     Reopen(Severity),
     Resolve,
     Tell,
+    /// What was withheld is told as it now is.
+    Release,
 }
 
 pub(crate) fn is_open(incident: Option<&Incident>) -> bool {
@@ -97,6 +102,11 @@ pub(crate) fn trouble(
 /// Files a notice of something that is not trouble yet.
 pub(crate) fn notice() -> Filing {
     Filing { act: Act::Open(Severity::Notice), say: Some(AlertKind::Notice) }
+}
+
+/// Files what was withheld until now.
+pub(crate) fn release(severity: Severity) -> Filing {
+    Filing { act: Act::Release, say: Some(kind(severity)) }
 }
 
 /// Files the end of the open incident.
@@ -179,12 +189,12 @@ fn digest(memory: &mut Memory, policy: &FleetPolicy, now: Timestamp) -> Option<A
     is_due.then_some(AlertKind::Digest)
 }
 
-/// Writes the filing into the record. Returns the messages.
+/// Writes the filing into the record. Returns the messages; those that the mutes allow.
 pub(crate) fn file(
     filing: Filing,
     record: &mut Option<Incident>,
     memory: &mut Memory,
-    check: &Check,
+    (check, mutes): (&Check, &Mutes),
     verdict: &Verdict,
 ) -> Vec<(ReceiverId, Alert)> {
     let now = verdict.ballot.taken;
@@ -201,6 +211,7 @@ pub(crate) fn file(
             opened: now,
             resolved: None,
             reopened: 0,
+            withheld_by: BTreeSet::new(),
             verdict: verdict.clone(),
         });
     }
@@ -209,6 +220,7 @@ pub(crate) fn file(
     };
     match filing.act {
         Act::Open(_) | Act::Tell => {}
+        Act::Release => incident.verdict = verdict.clone(),
         Act::Raise => {
             incident.severity = Severity::Page;
             incident.verdict = verdict.clone();
@@ -233,9 +245,16 @@ pub(crate) fn file(
         }
         Act::Resolve => {
             memory.expiry.is_incident = false;
+            memory.withheld = None;
             incident.state = IncidentState::Resolved;
             incident.resolved = Some(now);
         }
+    }
+    // Who was told of the beginning is told the end.
+    if mutes.is_active() && filing.say.is_some_and(|kind| kind != AlertKind::Resolved) {
+        memory.withheld = Some(now);
+        incident.withheld_by.extend(mutes.names());
+        return Vec::new();
     }
     filing.say.map(|kind| say(kind, incident, memory, check, now)).unwrap_or_default()
 }
@@ -253,6 +272,7 @@ fn say(
         AlertKind::Resolved | AlertKind::Digest => memory.told.clone(),
     };
     memory.is_announced = kind != AlertKind::Resolved;
+    memory.withheld = None;
     memory.told.extend(to.iter().cloned());
     let alert = Alert {
         kind,

@@ -9,8 +9,8 @@
 //! `quorum` (when it is down), `evidence` (whether that can be coincidence), `baseline` (how often a
 //! region fails for nothing), `slow` (what fails now and then), `mixed` (what fails now and then and
 //! was taken for down), `certificate` (what will end soon), `recovery` (when it is over), `incident`
-//! (what people are told), `cause` (who is responsible), `clocks` (whose wall clock is wrong) and
-//! `operators` (what is wrong with
+//! (what people are told), `mute` (when they are not), `cause` (who is responsible), `clocks` (whose
+//! wall clock is wrong) and `operators` (what is wrong with
 //! ourselves). `case` applies them to one check, [`Engine`] to
 //! all.
 
@@ -37,6 +37,7 @@ mod limits;
 mod liveness;
 mod memory;
 mod mixed;
+mod mute;
 mod operators;
 pub mod plan;
 mod quorum;

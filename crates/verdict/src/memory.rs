@@ -52,6 +52,9 @@ pub(crate) struct Memory {
     pub(crate) digest: Option<Timestamp>,
     /// Whether something happened since that nobody was told.
     pub(crate) is_untold: bool,
+    /// When a message about the open incident was last withheld, if it was. Since version 2.
+    #[serde(default)]
+    pub(crate) withheld: Option<Timestamp>,
     /// The slow detector. Since version 2.
     #[serde(default)]
     pub(crate) intermittent: Intermittent,
@@ -81,6 +84,7 @@ impl Default for Memory {
             is_announced: false,
             digest: None,
             is_untold: false,
+            withheld: None,
             intermittent: Intermittent::default(),
             levels: BTreeMap::new(),
             baselines: BTreeMap::new(),
@@ -145,7 +149,7 @@ mod tests {
         let mut document = Memory { latched: State::Down, ..Memory::default() }.write();
         let fields = document.as_object_mut().unwrap();
         fields.insert("version".to_owned(), 1.into());
-        for new in ["intermittent", "levels", "baselines", "expiry"] {
+        for new in ["intermittent", "levels", "baselines", "expiry", "withheld"] {
             assert!(fields.remove(new).is_some(), "{new}");
         }
         let memory = Memory::read(&document).unwrap();

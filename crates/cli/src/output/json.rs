@@ -160,6 +160,7 @@ pub(crate) fn incident(incident: &v1::Incident) -> Value {
         "first_failure": time(incident.first_failure_time.as_ref()),
         "time_to_detect_ms": millis(incident.time_to_detect.as_ref()),
         "reopened": incident.reopened_count,
+        "withheld_by": incident.withheld_by,
         "verdict": incident.verdict.as_ref().map(verdict),
         "deliveries": deliveries.collect::<Vec<_>>(),
     })

@@ -171,6 +171,7 @@ pub(crate) fn incidents() -> Vec<v1::Incident> {
         reopened_count: 0,
         verdict: Some(verdict()),
         deliveries: vec![delivery],
+        withheld_by: vec!["maintenance/move".to_owned()],
     };
     let over = v1::Incident {
         name: "incidents/01a0c450-0000-8544-9445-eab7b0117489".to_owned(),

@@ -56,6 +56,7 @@ fn change(check: &str, state: State, incident: Option<u128>, key: &str) -> Decid
         opened: NOW,
         resolved: None,
         reopened: 0,
+        withheld_by: BTreeSet::new(),
         verdict: verdict(state),
     });
     Decided::Transition(Box::new(Transition {

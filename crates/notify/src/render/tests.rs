@@ -47,6 +47,14 @@ fn a_certificate_is_told_by_its_date_although_a_region_fails() {
 }
 
 #[test]
+fn what_comes_late_says_what_withheld_it() {
+    let mut page = alert(AlertKind::Page);
+    page.incident.withheld_by = ["maintenance/move".to_owned()].into();
+    let shown = text(&Delivery::Alert(Box::new(page)));
+    assert!(shown.contains("Withheld by   maintenance/move\n"), "{shown}");
+}
+
+#[test]
 fn nothing_from_a_target_reaches_a_terminal_unescaped() {
     let shown = escape("a\u{1b}[2J\r\n\u{202e}b\u{9b}\u{200b}\u{7f}c \u{fc}", 100);
     assert_eq!(shown, "a\\u{1b}[2J\\r\\n\\u{202e}b\\u{9b}\\u{200b}\\u{7f}c \u{fc}");

@@ -63,5 +63,6 @@ pub fn incident_to_wire(incident: &Incident, full: bool) -> wire::Incident {
         reopened_count: i32::try_from(incident.reopened).unwrap_or(i32::MAX),
         verdict: Some(verdict_to_wire(&incident.verdict, full)),
         deliveries: Vec::new(),
+        withheld_by: incident.withheld_by.iter().cloned().collect(),
     }
 }

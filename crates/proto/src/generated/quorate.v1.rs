@@ -2157,7 +2157,8 @@ pub mod history_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-/// A span in which the receivers of a check were told that something is wrong.
+/// A span in which the receivers of a check were told that something is wrong, or would have been but
+/// for a maintenance window or a silence.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Incident {
     /// `incidents/{incident}`.
@@ -2192,6 +2193,9 @@ pub struct Incident {
     /// What was sent about it, and what became of that.
     #[prost(message, repeated, tag = "12")]
     pub deliveries: ::prost::alloc::vec::Vec<Delivery>,
+    /// The mutes that withheld messages about it, such as `maintenance/move` or `silence/known`.
+    #[prost(string, repeated, tag = "13")]
+    pub withheld_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Nested message and enum types in `Incident`.
 pub mod incident {

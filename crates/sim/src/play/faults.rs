@@ -83,6 +83,11 @@ impl Player {
                 }
                 self.reconfigure();
             }
+            What::Maintenance { members } if begins => {
+                let until = fault.until.map(|until| self.zero + until);
+                self.windows.push(configure::window(members, self.now, until));
+                self.reconfigure();
+            }
             What::Target { .. }
             | What::Isolate { .. }
             | What::Drop { .. }
@@ -94,7 +99,7 @@ impl Player {
             | What::Duplicate { .. }
             | What::Delay { .. }
             | What::Join { .. }
-            | What::Maintenance
+            | What::Maintenance { .. }
             | What::Reconfigure { .. } => {}
         }
     }
@@ -117,7 +122,7 @@ impl Player {
     /// Puts the present regions and checks into force.
     fn reconfigure(&mut self) {
         // The rules have seen every change before the start.
-        if let Ok(fleet) = configure::fleet(&self.regions, &self.checks) {
+        if let Ok(fleet) = configure::fleet(&self.regions, &self.checks, &self.windows) {
             self.reload(fleet);
         }
     }

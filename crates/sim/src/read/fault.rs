@@ -188,8 +188,9 @@ impl Reader<'_> {
             "duplicate" => What::Duplicate { times: raw.times?.clamp(1, 1_000) },
             "delay" => What::Delay { by: self.span(draft, raw.by.as_deref()?)? },
             "maintenance" => {
-                self.check_named(draft, known)?;
-                What::Maintenance
+                let check = self.check_named(draft, known)?;
+                let members = known.checks.get(&check).map(|text| text.members(&check));
+                What::Maintenance { members: members.unwrap_or_default() }
             }
             "reconfigure" => {
                 let check = self.check_named(draft, known)?;

@@ -100,6 +100,7 @@ pub fn incident(check: &str, opened: i64, resolved: Option<i64>) -> Incident {
         opened: at(opened),
         resolved: resolved.map(at),
         reopened: 0,
+        withheld_by: BTreeSet::new(),
         verdict: verdict(State::Down, opened, &[]),
     }
 }

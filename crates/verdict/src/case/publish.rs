@@ -55,7 +55,8 @@ impl Case {
             ballot: votes.ballot(ctx, state, rounds),
         };
         let alerts = filing.map_or_else(Vec::new, |filing| {
-            incident::file(filing, &mut self.incident, &mut self.memory, &self.check, &verdict)
+            let check = (&*self.check, &self.mutes);
+            incident::file(filing, &mut self.incident, &mut self.memory, check, &verdict)
         });
         let is_touched = filing.is_some() || incident::is_open(self.incident.as_ref());
         effects.push(Effect::Transition(Box::new(Transition {
@@ -114,6 +115,7 @@ impl Case {
         ]
         .into_iter()
         .filter_map(|(flag, holds)| holds.then_some(flag))
+        .chain(self.mutes.flags())
         .collect()
     }
 }

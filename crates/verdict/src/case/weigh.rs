@@ -40,7 +40,7 @@ impl Case {
         self.note_trouble(ctx, count);
         let filing = self.weigh_votes(ctx, count, effects);
         self.follow_certificates(ctx);
-        if filing.is_some() { filing } else { self.file_certificate(ctx) }
+        filing.or_else(|| self.file_certificate(ctx)).or_else(|| self.release())
     }
 
     fn weigh_votes(

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    AgentId, AlertKind, BlockReason, BootId, Cause, Check, CheckId, Doubt, Evidence, Fleet, Health,
-    Incident, IncidentState, Observation, Outcome, Phase, ProbeResult, Quorum, RegionId, ResultId,
-    Revision, RoundId, State, Suspicion, Timestamp,
+    AgentId, AlertKind, BlockReason, BootId, Cause, Check, CheckId, Doubt, Evidence, Flag, Fleet,
+    Health, Incident, IncidentState, Mute, MuteKind, Observation, Outcome, Period, Phase,
+    ProbeResult, Quorum, RegionId, ResultId, Revision, RoundId, State, Suspicion, Timestamp,
 };
 use quorate_verdict::{Effect, Engine, Event, RegionState, Restore, Transition};
 
@@ -80,6 +80,8 @@ struct Word {
 /// The world around one engine.
 struct World {
     dice: Dice,
+    /// A dice of its own for windows.
+    calendar: Dice,
     engine: Engine,
     fleet: Arc<Fleet>,
     now: Timestamp,
@@ -105,6 +107,7 @@ impl World {
         let fleet = with_checks(checks());
         let mut world = Self {
             dice: Dice(seed),
+            calendar: Dice(!seed),
             engine: Engine::new(),
             fleet: Arc::clone(&fleet),
             now: Timestamp::from_micros(1_700_000_000_000_000),
@@ -161,11 +164,18 @@ impl World {
         }
         let is_page = alerts.iter().any(|(_, alert)| alert.kind == AlertKind::Page);
         let is_end = alerts.iter().any(|(_, alert)| alert.kind == AlertKind::Resolved);
+        let is_muted = verdict.flags.contains(&Flag::Maintenance);
+        assert!(!is_muted || alerts.is_empty() || is_end, "a message in a window: {verdict:?}");
         if is_page {
             self.pages += 1;
             assert_eq!(verdict.state, State::Down, "a page for {verdict:?}");
             let (failing, live) = self.failing(&definition);
-            assert!(failing >= definition.quorum_count().min(live).max(1), "{verdict:?}");
+            let is_late =
+                incident.as_ref().is_some_and(|incident| !incident.withheld_by.is_empty());
+            assert!(
+                is_late || failing >= definition.quorum_count().min(live).max(1),
+                "{verdict:?}"
+            );
         }
         if is_end {
             self.resolved += 1;
@@ -407,6 +417,20 @@ impl World {
         })));
     }
 
+    /// A maintenance window of some check, past, present or to come.
+    fn window(&mut self, checks: &[Check]) -> Arc<Mute> {
+        let id = self.calendar.pick(checks).id.clone();
+        let from = self.now.before(secs(self.calendar.roll(600))) + secs(self.calendar.roll(600));
+        let to = from + secs(self.calendar.roll(1_200));
+        Arc::new(Mute {
+            kind: MuteKind::Maintenance,
+            id: "move".parse().expect("an id"),
+            checks: [id].into(),
+            period: Period::Once { from, to },
+            reason: None,
+        })
+    }
+
     /// The certificate that a probe sees: here and there still that of yesterday.
     fn certificate(&mut self) -> Option<Timestamp> {
         let days = |count: u64| secs(count * 86_400);
@@ -477,7 +501,8 @@ impl World {
                 self.words.retain(|(of, _), _| *of != check.id);
             }
         }
-        self.fleet = with_checks(checks);
+        let mutes = (0..self.calendar.roll(3)).map(|_| self.window(&checks)).collect();
+        self.fleet = Arc::new(Fleet { mutes, ..(*with_checks(checks)).clone() });
         let fleet = Arc::clone(&self.fleet);
         self.apply(Event::Configured(fleet));
     }

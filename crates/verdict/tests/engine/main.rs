@@ -9,6 +9,7 @@ mod certificate;
 mod clocks;
 mod evidence;
 mod fleet;
+mod mute;
 mod onset;
 mod outage;
 mod properties;

@@ -2,9 +2,10 @@
 //! hold in any fleet.
 
 use proptest::prelude::*;
-use quorate_model::{Outcome, State};
+use quorate_model::{AlertKind, Flag, Outcome, State};
 use quorate_verdict::{Effect, Engine, Event};
 
+use crate::mute::{configure, window};
 use crate::stage::{Fault, OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, shop};
 
 const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
@@ -67,6 +68,35 @@ proptest! {
             });
             prop_assert!(bad, "it begins with a probe that was not fine: {incident:?}");
         }
+    }
+
+    /// Whatever happens in a window, nobody hears of a beginning in it, and of an end only if they
+    /// heard of the beginning; what people hear begins and ends in turn.
+    #[test]
+    fn a_window_is_quiet(
+        faults in faults(&REGIONS),
+        from in 100_u64..500,
+        length in 1_u64..400,
+        restart in 100_u64..800,
+    ) {
+        let mut stage = Stage::with(shop(), &FIVE, faults);
+        configure(&mut stage, vec![window(from, from + length)]);
+        stage.run(secs(restart));
+        stage.restart();
+        stage.run(secs(2_500));
+        let mut is_known = false;
+        for (at, transition) in stage.transitions() {
+            let inside = secs(from) <= at && at < secs(from + length);
+            prop_assert_eq!(inside, transition.verdict.flags.contains(&Flag::Maintenance));
+            for (_, alert) in &transition.alerts {
+                let is_end = alert.kind == AlertKind::Resolved;
+                prop_assert!(!inside || is_end, "{} at {at:?}", alert.kind);
+                prop_assert!(is_known || !is_end, "an end without a beginning at {at:?}");
+                is_known = !is_end;
+            }
+        }
+        prop_assert!(!is_known, "{:?}", stage.said());
+        prop_assert_eq!(stage.verdict().state, State::Up);
     }
 
     /// The same events at the same times give the same effects.

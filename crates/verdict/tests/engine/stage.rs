@@ -126,6 +126,7 @@ pub(crate) fn fleet_of(check: Check) -> Fleet {
             .collect(),
         checks: [(check.id.clone(), Arc::new(check))].into(),
         operators: vec!["ops".parse().expect("an id")],
+        mutes: Vec::new(),
         anchors: Vec::new(),
     }
 }

@@ -250,6 +250,7 @@ impl Composition {
             regions: regions.collect(),
             checks: [(check.id.clone(), Arc::new(check))].into(),
             operators: vec!["ops".parse().expect("an id")],
+            mutes: Vec::new(),
             anchors: Vec::new(),
         }
     }

@@ -154,12 +154,14 @@ fn time_to_detect_counts_from_the_last_success() {
         opened,
         resolved: None,
         reopened: 0,
+        withheld_by: ["silence/known".to_owned()].into(),
         verdict: verdict(),
     };
     let sent = incident_to_wire(&incident, true);
     assert_eq!(sent.time_to_detect.map(|time| time.seconds), Some(18));
     assert_eq!(sent.state(), wire::incident::IncidentState::Open);
     assert_eq!(sent.resolve_time, None);
+    assert_eq!(sent.withheld_by, ["silence/known"]);
     incident.last_success = None;
     assert_eq!(incident_to_wire(&incident, true).time_to_detect, None);
 }
