@@ -227,6 +227,8 @@ pub(crate) struct RawPolicy {
     pub(crate) round_gap: Option<Span>,
     /// The lateness that raises suspicion, never above half the timeout. Default: `2s`.
     pub(crate) suspect_min: Option<Span>,
+    /// How often what was learned of regions and targets is stored, at most. Default: `10m`.
+    pub(crate) remember_every: Option<Span>,
     /// How far an agent's wall clock may be off before the operators hear of it. No decision reads
     /// such a clock. Default: `5s`.
     pub(crate) clock_tolerance: Option<Span>,

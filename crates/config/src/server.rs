@@ -158,6 +158,7 @@ pub(crate) fn policy(gather: &mut Gather<'_>, raw: &RawPolicy, whole: bool) -> F
         reopen_within: get(raw.reopen_within, default.reopen_within),
         round_gap: get(raw.round_gap, default.round_gap),
         suspect_min: get(raw.suspect_min, default.suspect_min),
+        remember_every: get(raw.remember_every, default.remember_every),
         clock_tolerance: get(raw.clock_tolerance, default.clock_tolerance),
     };
     for (name, timer) in [
@@ -167,6 +168,7 @@ pub(crate) fn policy(gather: &mut Gather<'_>, raw: &RawPolicy, whole: bool) -> F
         ("recovery", policy.recovery),
         ("recovery_interval", policy.recovery_interval),
         ("suspect_min", policy.suspect_min),
+        ("remember_every", policy.remember_every),
         ("clock_tolerance", policy.clock_tolerance),
     ] {
         if timer < TIMER_MIN {

@@ -49,6 +49,7 @@ policy:
   reopen_within: 30m
   round_gap: 10s
   suspect_min: 2s
+  remember_every: 10m
   clock_tolerance: 5s
 anchors: [\"1.1.1.1:443\", \"8.8.8.8:443\", \"www.wikipedia.org:443\", \"www.amazon.com:443\", \"www.apple.com:443\"]
 regions: { fra: {}, iad: {}, syd: {} }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    CheckId, Fleet, NoticeKind, OperatorNotice, ProbeResult, ProbeSpec, RegionId, RoundId,
+    AgentId, CheckId, Fleet, NoticeKind, OperatorNotice, ProbeResult, ProbeSpec, RegionId, RoundId,
     Timestamp,
 };
 use quorate_runtime::Clock;
@@ -129,12 +129,6 @@ impl Owner {
         let fleet = Arc::clone(&self.fleet);
         self.engine.apply(Event::Configured(fleet), now, &mut self.effects);
         let known = restored.checks;
-        let last_stored = restored
-            .results
-            .iter()
-            .map(|result| result.received)
-            .chain(known.values().map(|check| check.verdict.ballot.taken))
-            .max();
         let checks = known
             .iter()
             .map(|(id, check)| {
@@ -147,7 +141,8 @@ impl Owner {
             checks,
             results: restored.results,
             next_round: restored.next_round.max(1),
-            last_stored,
+            learned: restored.memory,
+            agents: heard(&agents, &restored.heard),
         };
         self.engine.apply(Event::Restored(Box::new(restore)), now, &mut self.effects);
         self.show_fleet(now);
@@ -414,6 +409,19 @@ impl Owner {
             message,
         });
     }
+}
+
+/// The agents that have joined and of which results are stored: where each votes, and when its last
+/// one came.
+fn heard(
+    agents: &[AgentRecord],
+    heard: &BTreeMap<AgentId, Timestamp>,
+) -> BTreeMap<AgentId, (RegionId, Timestamp)> {
+    let known = agents.iter().filter_map(|record| {
+        let last = *heard.get(&record.agent)?;
+        Some((record.agent.clone(), (record.region.clone(), last)))
+    });
+    known.collect()
 }
 
 /// Returns at `at`; never if there is none.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_model::{AgentId, BootId, Timestamp};
+use quorate_model::{AgentId, BootId, CheckId, Timestamp};
 use quorate_store::{OutboxEntry, StoreError, Transition, Write};
 use tokio::sync::oneshot;
 
@@ -23,13 +23,21 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Commits under way above which no results are taken in, so that decisions have room.
 const RESULTS_MAX: usize = ORDERED_MAX - 2;
 
-/// What the engine decided and must not be lost.
+/// What the engine decided and must not be lost, and what it learned meanwhile.
 #[derive(Debug, Clone)]
 pub(crate) enum Decided {
     /// A verdict has changed.
     Transition(Box<Transition>),
     /// Operators are told.
     Notices(Vec<OutboxEntry>),
+    /// Something was learned: of a check, or of the regions. Nobody waits for it; if it cannot be
+    /// stored, the engine soon hands in more.
+    Learned {
+        /// Of which check.
+        check: Option<CheckId>,
+        /// The engine's document.
+        memory: serde_json::Value,
+    },
 }
 
 /// Who waits for a commit, and for which results.
@@ -205,9 +213,10 @@ impl Ledger {
     /// Notes a decision to be committed later. It takes the place of an earlier one of the same
     /// check if it tells of the same incident; the messages of both are kept.
     fn owe(&mut self, decided: Decided) {
-        let Decided::Transition(mut next) = decided else {
-            self.owed.push_back(decided);
-            return;
+        let mut next = match decided {
+            Decided::Transition(next) => next,
+            Decided::Notices(_) => return self.owed.push_back(decided),
+            Decided::Learned { .. } => return,
         };
         let skip = if self.owed_under_way {
             self.under_way.iter().map(|entry| entry.owed).sum()
@@ -243,6 +252,7 @@ impl From<Decided> for Write {
         match decided {
             Decided::Transition(transition) => Self::Transition(transition),
             Decided::Notices(entries) => Self::Deliveries(entries),
+            Decided::Learned { check, memory } => Self::Remember { check, memory },
         }
     }
 }

@@ -241,6 +241,8 @@ pub struct FleetPolicy {
     pub round_gap: Duration,
     /// The least lateness that raises suspicion; a check's own is never above half its timeout.
     pub suspect_min: Duration,
+    /// How often what was learned is stored, at most: so much of it is lost with a restart.
+    pub remember_every: Duration,
     /// How far an agent's wall clock may be off before the operator is told.
     pub clock_tolerance: Duration,
 }
@@ -261,6 +263,7 @@ impl Default for FleetPolicy {
             reopen_within: secs(1_800),
             round_gap: secs(10),
             suspect_min: secs(2),
+            remember_every: secs(600),
             clock_tolerance: secs(5),
         }
     }

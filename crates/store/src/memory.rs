@@ -29,6 +29,8 @@ struct Memory {
     watermarks: BTreeMap<(AgentId, BootId), (u64, Timestamp)>,
     round: u64,
     verdicts: BTreeMap<CheckId, (Verdict, Value)>,
+    /// What the engine remembers of the whole.
+    of_the_whole: Option<Value>,
     history: BTreeMap<CheckId, Vec<(u64, Verdict)>>,
     incidents: BTreeMap<IncidentId, Incident>,
     /// In the order of decision.
@@ -59,6 +61,7 @@ impl Memory {
                 }
                 Write::Attempted { .. }
                 | Write::Results(_)
+                | Write::Remember { .. }
                 | Write::JoinToken(_)
                 | Write::ApiToken(_)
                 | Write::AgentSeen { .. } => {}
@@ -71,6 +74,12 @@ impl Memory {
         match write {
             Write::Results(results) => results.iter().for_each(|result| self.append(result)),
             Write::Transition(change) => self.transition(change),
+            Write::Remember { check: None, memory } => self.of_the_whole = Some(memory.clone()),
+            Write::Remember { check: Some(check), memory } => {
+                if let Some((_, known)) = self.verdicts.get_mut(check) {
+                    known.clone_from(memory);
+                }
+            }
             Write::Deliveries(entries) => self.add(entries),
             Write::Attempted { key, at, state, error, next_attempt } => {
                 let found = self.deliveries.iter_mut().find(|record| record.entry.key == *key);
@@ -185,11 +194,18 @@ impl Store for Memory {
         });
         let results = self.results.iter().map(|(_, result)| result);
         let recent = |result: &&ProbeResult| result.received >= results_since;
+        let mut heard: BTreeMap<AgentId, Timestamp> = BTreeMap::new();
+        for ((agent, _), (_, received)) in &self.watermarks {
+            let last = heard.entry(agent.clone()).or_insert(*received);
+            *last = (*last).max(*received);
+        }
         Ok(Restored {
             checks: checks.collect(),
             watermarks: self.watermarks.iter().map(|(key, mark)| (key.clone(), mark.0)).collect(),
             results: results.filter(recent).cloned().collect(),
             next_round: self.round + 1,
+            memory: self.of_the_whole.clone(),
+            heard,
         })
     }
 

@@ -126,6 +126,8 @@ impl Store for Sqlite {
                 watermarks: log::watermarks(&snapshot)?,
                 results: log::results(&snapshot, results_since)?,
                 next_round: log::next_round(&snapshot)?,
+                memory: read::memory(&snapshot)?,
+                heard: log::heard(&snapshot)?,
             })
         })
     }

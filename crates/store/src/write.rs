@@ -16,6 +16,14 @@ pub enum Write {
     Results(Vec<ProbeResult>),
     /// A verdict has changed, with everything that this entails.
     Transition(Box<Transition>),
+    /// What the engine must remember over a restart, in place of what was stored before: of a check
+    /// that has a verdict, or of the whole (`None`). A later transition of the check brings its own.
+    Remember {
+        /// Of which check.
+        check: Option<CheckId>,
+        /// A versioned document of the engine's own.
+        memory: serde_json::Value,
+    },
     /// Deliveries without a transition: operator notices.
     Deliveries(Vec<OutboxEntry>),
     /// A delivery was attempted. It is an error if there is no such delivery.
@@ -212,6 +220,10 @@ pub struct Restored {
     pub results: Vec<ProbeResult>,
     /// A number above that of every round in a result or a ballot ever stored; 1 if there is none.
     pub next_round: u64,
+    /// What the engine remembered of the whole.
+    pub memory: Option<serde_json::Value>,
+    /// When the last result of each agent was received, of those that are still stored.
+    pub heard: BTreeMap<AgentId, Timestamp>,
 }
 
 /// One check as it was.

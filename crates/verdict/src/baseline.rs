@@ -120,6 +120,14 @@ impl Baselines {
         self.entry(kind, region).learn(failed, now);
     }
 
+    /// All that is known.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&KindName, RegionIx, Baseline)> {
+        self.0.iter().flat_map(|(kind, regions)| {
+            let known = (0..).zip(regions).filter(|(_, known)| **known != Baseline::default());
+            known.map(move |(place, known)| (kind, RegionIx(place), *known))
+        })
+    }
+
     /// Takes back what was known before a restart, unless more is known.
     pub(crate) fn recall(&mut self, kind: &KindName, region: RegionIx, before: Baseline) {
         let known = self.entry(kind, region);

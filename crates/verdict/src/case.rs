@@ -10,18 +10,18 @@ mod mute;
 mod onset;
 mod publish;
 mod pursue;
+mod remember;
 mod weigh;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    Cause, Check, CheckId, Doubt, Fleet, FleetPolicy, Health, Incident, Outcome, ProbeResult,
-    RoundId, Scope, State, Suspicion, Timestamp, Verdict,
+    Cause, Check, Doubt, Fleet, FleetPolicy, Health, Incident, Outcome, ProbeResult, RoundId,
+    Scope, State, Suspicion, Timestamp, Verdict,
 };
 
-use crate::baseline::{Baseline, Baselines};
+use crate::baseline::Baselines;
 use crate::conflict::{Conflicts, Network};
 use crate::count::{Count, Peer, Scale};
 use crate::episode::{Episode, Purse};
@@ -34,7 +34,8 @@ use crate::mixed::Mixed;
 use crate::mute::Mutes;
 use crate::quorum::Ruling;
 use crate::vote::{AgentVote, Group, Reading, Say, Sight};
-use crate::{Effect, Transition, recovery, slow};
+use crate::{Effect, recovery, slow};
+use remember::Kept;
 
 /// What a case may look at besides itself.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +91,7 @@ pub(crate) struct Case {
     settling: Option<(Scope, Cause, Timestamp)>,
     /// Until when a missing vote says nothing and nothing is resolved.
     grace: Timestamp,
+    kept: Kept,
     is_paced: bool,
     pub(crate) alarm: Option<Timestamp>,
 }
@@ -109,6 +111,7 @@ impl Case {
             disputed: Vec::new(),
             settling: None,
             grace: now + freshness(&check),
+            kept: Kept::default(),
             is_paced: false,
             alarm: None,
             check,
@@ -138,70 +141,6 @@ impl Case {
             .map(|region| kept(region).unwrap_or_else(|| Group::new(*region)))
             .collect();
         self.check = check;
-    }
-
-    /// What was before a restart. Returns whether the check is to be probed at the pace of an
-    /// outage.
-    pub(crate) fn restore(
-        &mut self,
-        verdict: Verdict,
-        incident: Option<Incident>,
-        memory: &serde_json::Value,
-        (roster, now): (&Roster, Timestamp),
-    ) -> bool {
-        self.memory = Memory::read(memory).unwrap_or_else(|| {
-            let open = incident.as_ref().filter(|incident| incident::is_open(Some(*incident)));
-            // Of a check that nobody could see, the open incident says what it was before.
-            let seen = open.filter(|_| verdict.state == State::Unknown);
-            Memory {
-                latched: seen.map_or(verdict.state, |incident| incident.verdict.state),
-                is_announced: open.is_some(),
-                first_failure: open.map(|incident| incident.first_failure),
-                told: open.map_or_else(BTreeSet::new, |incident| {
-                    incident::receivers(&self.check, incident.severity)
-                }),
-                ..Memory::default()
-            }
-        });
-        self.grace = now + freshness(&self.check);
-        self.is_paced = self.memory.latched == State::Down;
-        if self.is_paced {
-            self.answers.begin(verdict.since);
-        }
-        for group in &mut self.groups {
-            group.level = self.memory.level(&roster.region(group.region).id);
-        }
-        self.verdict = Some(verdict);
-        self.incident = incident;
-        self.is_paced
-    }
-
-    /// The check is no longer configured: returns what must be said about that, if anything.
-    pub(crate) fn withdraw(self, now: Timestamp) -> Option<Transition> {
-        let Self { check, incident, memory, .. } = self;
-        incident::withdraw(&check.id, Some(&check), incident, memory, now)
-    }
-
-    /// What [`Case::withdraw`] is for a check that went while the engine was not there.
-    pub(crate) fn withdraw_unknown(
-        id: &CheckId,
-        incident: Option<Incident>,
-        memory: &serde_json::Value,
-        now: Timestamp,
-    ) -> Option<Transition> {
-        let memory = Memory::read(memory).unwrap_or_default();
-        incident::withdraw(id, None, incident, memory, now)
-    }
-
-    /// What was learned of its regions before a restart.
-    pub(crate) fn recalled<'a>(
-        &'a self,
-        roster: &'a Roster,
-    ) -> impl Iterator<Item = (RegionIx, Baseline)> {
-        self.groups.iter().filter_map(|group| {
-            let id = &roster.region(group.region).id;
-            Some((group.region, *self.memory.baselines.get(id)?))
-        })
     }
 
     /// Forgets the episode: nobody was asked.
@@ -318,6 +257,7 @@ impl Case {
         self.memory.intermittent.note(failed);
         let level = slow::step(group.level, failed);
         if level != std::mem::replace(&mut group.level, level) {
+            self.kept.has_news = true;
             self.memory.intermittent.weigh(self.groups.iter().map(|group| group.level));
         }
     }
@@ -432,6 +372,7 @@ impl Case {
         };
         self.dispute(ctx, &mut shared.conflicts);
         self.publish(ctx, &count, filing, effects);
+        self.keep(ctx, effects);
         self.wake(ctx, &count)
     }
 

@@ -22,6 +22,14 @@ pub enum Effect {
         /// How often.
         every: Option<Duration>,
     },
+    /// Store what was learned, for the next [`Restore`](crate::Restore), in place of what was stored
+    /// before. Nothing that people were told hangs on it, so it may be lost.
+    Remember {
+        /// Of which check; `None` is what was learned of the regions.
+        check: Option<CheckId>,
+        /// A versioned document of the engine's own.
+        memory: serde_json::Value,
+    },
 }
 
 /// A round of probes outside the schedule.

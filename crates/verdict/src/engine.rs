@@ -4,6 +4,8 @@
 //! only. What follows from time or from the fleet is put on the alarms and judged a bounded number
 //! of checks at a time; [`Engine::next_deadline`] is then in the past until the rest is done.
 
+mod restore;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,10 +15,11 @@ use crate::alarms::{Alarms, CheckIx, Subject};
 use crate::anchors::Anchors;
 use crate::baseline::Baselines;
 use crate::case::{Case, Context, Shared, Trial};
+use crate::learned::{self, Unstored};
 use crate::limits::JUDGED_MAX;
 use crate::liveness::{AgentIx, Change, RegionIx, RegionState, Roster};
 use crate::operators::{self, Watch};
-use crate::{Effect, Event, Restore, mute};
+use crate::{Effect, Event, mute};
 
 /// The decision core.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ pub struct Engine {
     shared: Shared,
     baselines: Baselines,
     anchors: Anchors,
+    unstored: Unstored,
 }
 
 impl Default for Engine {
@@ -54,6 +58,7 @@ impl Engine {
             shared: Shared { next_round: 1, ..Shared::default() },
             baselines: Baselines::default(),
             anchors: Anchors::default(),
+            unstored: Unstored::default(),
         }
     }
 
@@ -108,6 +113,10 @@ impl Engine {
             Event::Tick => {}
         }
         self.run_due(now, effects);
+        if self.unstored.is_due(self.fleet.policy.remember_every, now) {
+            let memory = learned::write(&self.baselines, &self.roster);
+            effects.push(Effect::Remember { check: None, memory });
+        }
     }
 
     /// When to apply [`Event::Tick`] next, if nothing else happens. May be in the past.
@@ -208,51 +217,6 @@ impl Engine {
             effects.extend(case.withdraw(now).map(|end| Effect::Transition(Box::new(end))));
         }
         self.free.push(ix);
-    }
-
-    /// Takes back what was before a restart. Its results rebuild the votes; nobody is asked or
-    /// told anything because of them.
-    fn restore(&mut self, restore: Restore, now: Timestamp, effects: &mut Vec<Effect>) {
-        self.shared.next_round = self.shared.next_round.max(restore.next_round);
-        for (id, (verdict, incident, memory)) in restore.checks {
-            let Some(ix) = self.by_check.get(&id).copied() else {
-                let end = Case::withdraw_unknown(&id, incident, &memory, now);
-                effects.extend(end.map(|end| Effect::Transition(Box::new(end))));
-                continue;
-            };
-            let Some(case) = self.cases[ix.0 as usize].as_mut() else {
-                continue;
-            };
-            if case.restore(verdict, incident, &memory, (&self.roster, now)) {
-                let every = Some(case.pace(&self.fleet.policy));
-                effects.push(Effect::Pace { check: id, every });
-            }
-            for (region, baseline) in case.recalled(&self.roster) {
-                self.baselines.recall(&case.check.kind, region, baseline);
-            }
-        }
-        for result in restore.results {
-            let agent = self.roster.enrol(&result.id.agent, &result.region, now);
-            self.watch_agent(agent, now);
-            let ctx = Context {
-                fleet: &self.fleet,
-                roster: &self.roster,
-                baselines: &self.baselines,
-                is_replay: true,
-                now,
-            };
-            let Some(ix) = self.by_check.get(&result.check) else {
-                continue;
-            };
-            if let Some(case) = self.cases[ix.0 as usize].as_mut() {
-                case.take(&ctx, agent, &result);
-            }
-        }
-        for ix in self.by_check.values() {
-            if let Some(case) = self.cases[ix.0 as usize].as_mut() {
-                case.end_episode();
-            }
-        }
     }
 
     /// The agent that sent something, which is a sign of life.
@@ -356,6 +320,7 @@ impl Engine {
             && let Some(Trial { region, failed }) = take(case, &ctx)
         {
             self.baselines.learn(&case.check.kind, region, failed, now);
+            self.unstored.learned();
             if !failed {
                 case.agree(region, now, &mut self.shared.conflicts);
             }

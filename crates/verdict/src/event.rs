@@ -61,6 +61,8 @@ pub struct Restore {
     pub results: Vec<ProbeResult>,
     /// A number above every round used before.
     pub next_round: u64,
-    /// When the coordinator last stored anything, if known.
-    pub last_stored: Option<Timestamp>,
+    /// What was learned of the regions, if anything.
+    pub learned: Option<serde_json::Value>,
+    /// The agents that have joined and been heard: where each votes, and when its last result came.
+    pub agents: BTreeMap<AgentId, (RegionId, Timestamp)>,
 }

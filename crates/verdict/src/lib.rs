@@ -33,6 +33,7 @@ mod evidence;
 pub mod explain;
 mod hosts;
 mod incident;
+mod learned;
 mod limits;
 mod liveness;
 mod memory;

@@ -156,7 +156,7 @@ impl Replay {
                     let record = self.checks.entry(confirmation.check).or_default();
                     record.asked = Some(confirmation.round);
                 }
-                Effect::Operator(_) | Effect::Pace { .. } => {}
+                Effect::Operator(_) | Effect::Pace { .. } | Effect::Remember { .. } => {}
             }
         }
     }

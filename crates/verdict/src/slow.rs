@@ -33,6 +33,9 @@ const RAISED_AT: u32 = 14_000;
 
 const CLEARED_BELOW: u32 = 7_000;
 
+/// From here on levels are worth to be stored: somewhat less than two failures.
+const KEPT_FROM: u32 = 4_000;
+
 /// Failures in a row that count.
 pub(crate) const RUN_MAX: u16 = 3;
 
@@ -46,6 +49,18 @@ pub(crate) fn step(level: u16, is_failure: bool) -> u16 {
     } else {
         level.saturating_sub(SUCCESS)
     }
+}
+
+/// Whether levels are so high that a restart should not forget them: two regions, beside the highest,
+/// have failed lately, or one has failed twice.
+pub(crate) fn matters(levels: impl Iterator<Item = u16> + Clone) -> bool {
+    without_highest(levels) >= KEPT_FROM
+}
+
+/// The sum of all levels without the highest.
+fn without_highest(levels: impl Iterator<Item = u16> + Clone) -> u32 {
+    let highest = u32::from(levels.clone().max().unwrap_or(0));
+    levels.map(u32::from).sum::<u32>() - highest
 }
 
 /// Whether it is raised, and how often probes fail.
@@ -67,8 +82,7 @@ impl Intermittent {
 
     /// Looks at the levels of all regions. Returns whether that changes anything.
     pub(crate) fn weigh(&mut self, levels: impl Iterator<Item = u16> + Clone) -> bool {
-        let highest = u32::from(levels.clone().max().unwrap_or(0));
-        let rest = levels.map(u32::from).sum::<u32>() - highest;
+        let rest = without_highest(levels);
         let is_raised = if self.is_raised { rest >= CLEARED_BELOW } else { rest >= RAISED_AT };
         std::mem::replace(&mut self.is_raised, is_raised) != is_raised
     }

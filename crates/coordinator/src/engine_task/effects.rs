@@ -34,6 +34,9 @@ impl Owner {
                     }
                 }
                 Effect::Pace { check, every } => self.pace(&check, every),
+                Effect::Remember { check, memory } => {
+                    decided.push(Decided::Learned { check, memory });
+                }
             }
         }
         decided
@@ -88,6 +91,7 @@ impl Owner {
                     self.outbox.offer(transition.deliveries);
                 }
                 Decided::Notices(entries) => self.outbox.offer(entries),
+                Decided::Learned { .. } => {}
             }
         }
     }

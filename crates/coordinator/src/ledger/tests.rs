@@ -81,7 +81,7 @@ fn shape(owed: &VecDeque<Decided>) -> Vec<(String, State, Option<u128>, Vec<Stri
             change.incident.as_ref().map(|incident| incident.id.0),
             change.deliveries.iter().map(|entry| entry.key.clone()).collect(),
         ),
-        Decided::Notices(_) => panic!("no notice was owed"),
+        Decided::Notices(_) | Decided::Learned { .. } => panic!("{decided:?} was not owed"),
     };
     owed.iter().map(line).collect()
 }
@@ -116,14 +116,17 @@ async fn decisions_of_a_failed_commit_come_before_those_owed_since() {
     ledger.under_way.push_back(Entry {
         answer: Some(refused),
         ack: None,
-        decided: vec![change("a", State::Down, Some(1), "first")],
+        decided: vec![
+            Decided::Learned { check: None, memory: serde_json::Value::Null },
+            change("a", State::Down, Some(1), "first"),
+        ],
         owed: 0,
     });
     ledger.owe(change("b", State::Down, None, "second"));
     let clock = quorate_runtime::Clock::start();
     assert!(matches!(ledger.next(clock).await, Settled::Failed { .. }));
     let owed: Vec<String> = shape(&ledger.owed).into_iter().map(|line| line.0).collect();
-    assert_eq!(owed, ["a", "b"]);
+    assert_eq!(owed, ["a", "b"], "what was learned is not owed to anybody");
     // Not before the delay; then it is paid, and announced only then.
     assert!(ledger.under_way.is_empty());
     let at = ledger.retry_at().unwrap();

@@ -28,6 +28,8 @@ pub(crate) struct Bench {
     pub(crate) clock: Clock,
     pub(crate) receiver: SocketAddr,
     pub(crate) tasks: Tasks,
+    /// The `policy` of the configuration.
+    pub(crate) policy: &'static str,
 }
 
 /// A coordinator that runs, and its store's fault.
@@ -37,7 +39,12 @@ pub(crate) struct Coordinator {
 }
 
 /// The configuration of two checks in three regions.
-pub(crate) fn configuration(receiver: SocketAddr, folder: &Path, interval: &str) -> Configuration {
+fn configuration(
+    receiver: SocketAddr,
+    folder: &Path,
+    interval: &str,
+    policy: &str,
+) -> Configuration {
     let secret = folder.join("secret");
     std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
     let secret = secret.display();
@@ -50,6 +57,7 @@ server:
   api: {{ listen: "127.0.0.1:0" }}
 defaults: {{ interval: {interval}, timeout: 10s, quorum: majority }}
 anchors: []
+policy: {policy}
 regions: {{ fra: {{}}, iad: {{}}, syd: {{}} }}
 checks:
   shop: {{ http: {{ url: "http://127.0.0.1:1/" }}, alert: {{ to: [team] }} }}
@@ -74,6 +82,7 @@ impl Bench {
             clock,
             receiver,
             tasks,
+            policy: "{}",
         }
     }
 
@@ -83,7 +92,7 @@ impl Bench {
     }
 
     pub(crate) fn configuration(&self, interval: &str) -> Configuration {
-        configuration(self.receiver, self.folder.path(), interval)
+        configuration(self.receiver, self.folder.path(), interval, self.policy)
     }
 
     /// Starts a coordinator on what there is; three agents have joined.

@@ -11,7 +11,10 @@ use crate::bench::{Bench, Coordinator};
 use crate::fake_agent::{Stream, failure, result};
 
 /// All three agents, connected; each has reported a success of `shop`.
-async fn fleet(bench: &Bench, coordinator: &Coordinator) -> Vec<(Stream, wire::ConfigUpdate)> {
+pub(crate) async fn fleet(
+    bench: &Bench,
+    coordinator: &Coordinator,
+) -> Vec<(Stream, wire::ConfigUpdate)> {
     let address = coordinator.running.agents_addr();
     let mut fleet = Vec::new();
     for region in ["fra", "iad", "syd"] {

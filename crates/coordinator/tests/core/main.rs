@@ -16,4 +16,5 @@ mod fake_agent;
 mod faulty_store;
 mod hello;
 mod receiver;
+mod restart;
 mod results;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    AgentSettings, BootId, CheckId, Fleet, FleetPolicy, Incident, ProbeResult, Timestamp, Verdict,
+    AgentId, AgentSettings, BootId, CheckId, Fleet, FleetPolicy, Incident, ProbeResult, RegionId,
+    Timestamp, Verdict,
 };
 use quorate_proto::convert::agent as convert;
 use quorate_verdict::{Confirmation, Effect, Engine, Event, Restore, Transition};
@@ -41,7 +42,22 @@ struct Store {
     checks: BTreeMap<CheckId, (Verdict, Option<Incident>, Value)>,
     results: VecDeque<ProbeResult>,
     next_round: u64,
-    last: Option<Timestamp>,
+    learned: Option<Value>,
+    /// Where each agent votes, and when its last result came.
+    heard: BTreeMap<AgentId, (RegionId, Timestamp)>,
+}
+
+impl Store {
+    fn remember(&mut self, check: Option<CheckId>, memory: Value) {
+        match check {
+            None => self.learned = Some(memory),
+            Some(check) => {
+                if let Some((_, _, known)) = self.checks.get_mut(&check) {
+                    *known = memory;
+                }
+            }
+        }
+    }
 }
 
 impl Coordinator {
@@ -89,12 +105,13 @@ impl Player {
         self.coordinator.engine = Some(Engine::new());
         self.apply(Event::Configured(fleet));
         let store = &self.coordinator.store;
-        if store.last.is_some() {
+        if !store.checks.is_empty() || !store.heard.is_empty() {
             let restore = Restore {
                 checks: store.checks.clone(),
                 results: store.results.iter().cloned().collect(),
                 next_round: store.next_round.max(1),
-                last_stored: store.last,
+                learned: store.learned.clone(),
+                agents: store.heard.clone(),
             };
             self.apply(Event::Restored(Box::new(restore)));
         }
@@ -156,6 +173,9 @@ impl Player {
                 Effect::Transition(transition) => self.transition(*transition),
                 Effect::Operator(notice) => self.trace.say(now, Said::Operator(Box::new(notice))),
                 Effect::Pace { check, every } => self.pace(&check, every),
+                Effect::Remember { check, memory } => {
+                    self.coordinator.store.remember(check, memory);
+                }
             }
         }
     }
@@ -185,7 +205,6 @@ impl Player {
         let store = &mut self.coordinator.store;
         let before = store.checks.remove(&check).and_then(|(_, incident, _)| incident);
         store.checks.insert(check.clone(), (verdict.clone(), incident.or(before), memory));
-        store.last = Some(self.now);
         let said = Said::Verdict { check: check.clone(), verdict: Box::new(verdict) };
         self.trace.say(self.now, said);
         for (_, alert) in alerts {
@@ -297,10 +316,12 @@ impl Player {
             if check.is_none_or(|check| !check.regions.contains(&result.region)) {
                 continue;
             }
-            self.coordinator.store.results.push_back(result.clone());
+            let store = &mut self.coordinator.store;
+            let heard = (result.region.clone(), result.received);
+            store.heard.insert(result.id.agent.clone(), heard);
+            store.results.push_back(result.clone());
             self.apply(Event::Result(Box::new(result)));
         }
-        self.coordinator.store.last = Some(self.now);
         self.coordinator.trim(self.now);
         self.coordinator.marks.insert((agent, received.boot), through);
         self.send_down(agent, session, Down::Ack { through });

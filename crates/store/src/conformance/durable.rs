@@ -22,6 +22,7 @@ fn writes() -> Vec<Write> {
             region: id("fra"),
             expires: at(100),
         }),
+        Write::Remember { check: None, memory: serde_json::json!([1, "x"]) },
         Write::ApiToken(ApiToken { hash: [2; 32], name: "laptop".to_owned(), role: Role::Admin }),
     ]
 }

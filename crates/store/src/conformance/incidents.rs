@@ -11,6 +11,7 @@ pub(super) const CASES: &[Case] = &[
         name: "the last verdict of a check comes back with its memory and latest incident",
         run: last_verdict,
     },
+    Case { name: "what is remembered stands until the next verdict of the check", run: remembered },
     Case { name: "an incident is opened once and changed afterwards", run: upsert },
     Case {
         name: "incidents are listed from the latest opened, page by page, filtered",
@@ -44,6 +45,34 @@ fn last_verdict(store: &mut dyn Store) {
     assert_eq!(shop.memory, quiet.memory);
     assert_eq!(shop.incident, Some(incident("shop", 1_000, None)));
     assert_eq!(checks[&id("mail")].incident, None);
+}
+
+fn remembered(store: &mut dyn Store) {
+    let restore = |store: &mut dyn Store| store.restore(at(0)).expect("restore");
+    let remember = |store: &mut dyn Store, check: Option<&str>, word: &str| {
+        let memory = serde_json::json!({ "learned": word });
+        let check = check.map(id);
+        store.commit(&[Write::Remember { check, memory }]).expect("commit a memory");
+    };
+    let of_shop =
+        |store: &mut dyn Store| restore(store).checks[&id("shop")].memory["learned"].clone();
+    assert_eq!(restore(store).memory, None);
+    remember(store, Some("shop"), "before any verdict");
+    assert!(restore(store).checks.is_empty(), "a check without a verdict has no memory");
+
+    opened(store, &incident("shop", 0, None));
+    assert_eq!(of_shop(store), serde_json::Value::Null, "a verdict brings its own");
+    let verdict = restore(store).checks[&id("shop")].verdict.clone();
+    remember(store, Some("shop"), "first");
+    remember(store, Some("shop"), "second");
+    remember(store, None, "of all");
+    assert_eq!(of_shop(store), "second");
+    assert_eq!(restore(store).checks[&id("shop")].verdict, verdict);
+    assert_eq!(restore(store).memory, Some(serde_json::json!({ "learned": "of all" })));
+
+    opened(store, &incident("shop", 1_000, None));
+    assert_eq!(of_shop(store), serde_json::Value::Null);
+    assert!(restore(store).memory.is_some(), "that of the whole stays");
 }
 
 fn upsert(store: &mut dyn Store) {

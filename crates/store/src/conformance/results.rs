@@ -17,6 +17,10 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "restoring begins at the instant of receipt that was asked for", run: since },
     Case { name: "a result that is stored again is passed over", run: repetition },
     Case { name: "each run of each agent has its own watermark", run: watermarks },
+    Case {
+        name: "an agent was heard when its last result was received, in whichever run",
+        run: heard,
+    },
     Case { name: "the next round is above every round ever stored", run: next_round },
     Case { name: "a commit with one bad write changes nothing", run: all_or_none },
     Case { name: "old results are forgotten, the others stay", run: forget },
@@ -86,6 +90,14 @@ fn watermarks(store: &mut dyn Store) {
     let expected =
         BTreeMap::from([(key("fra-1", 1), 2), (key("fra-1", 2), u64::MAX), (key("iad-1", 1), 1)]);
     assert_eq!(store.restore(at(0)).expect("restore").watermarks, expected);
+}
+
+fn heard(store: &mut dyn Store) {
+    assert!(store.restore(at(0)).expect("restore").heard.is_empty());
+    commit(store, &[result("fra-1", 1, 1, 500), result("iad-1", 1, 1, 100)]);
+    commit(store, &[result("fra-1", 2, 1, 300)]);
+    let heard = BTreeMap::from([(id("fra-1"), at(500)), (id("iad-1"), at(100))]);
+    assert_eq!(store.restore(at(10_000)).expect("restore").heard, heard, "however old");
 }
 
 fn next_round(store: &mut dyn Store) {

@@ -193,6 +193,15 @@ pub(super) fn watermarks(
     Ok(found)
 }
 
+/// When the last result of each agent was received.
+pub(super) fn heard(connection: &Connection) -> Result<BTreeMap<AgentId, Timestamp>, Fault> {
+    let sql = "SELECT agent, max(received) FROM watermark GROUP BY agent";
+    let rows = super::read::all(connection, sql, [], |row| {
+        Ok((super::read::id("watermark", row, 0)?, Timestamp::from_micros(row.get(1)?)))
+    })?;
+    Ok(rows.into_iter().collect())
+}
+
 /// A number above that of every round noted.
 pub(super) fn next_round(connection: &Connection) -> Result<u64, Fault> {
     let highest: i64 = connection.query_row("SELECT highest FROM round", [], |row| row.get(0))?;

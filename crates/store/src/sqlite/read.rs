@@ -58,14 +58,25 @@ pub(super) fn checks(connection: &Connection) -> Result<BTreeMap<CheckId, Restor
         let (verdict, memory): (Verdict, Value) = body::read("verdict", row, 0)?;
         Ok((id::<CheckId>("verdict", row, 2)?, verdict, memory))
     })?;
+    let later = all(connection, "SELECT sum, body, check_id FROM memory", [], |row| {
+        Ok((row.get::<_, String>(2)?, body::read::<Value>("memory", row, 0)?))
+    })?;
+    let mut later: BTreeMap<String, Value> = later.into_iter().collect();
     let mut found = BTreeMap::new();
     for (check, verdict, memory) in rows {
+        let memory = later.remove(check.as_str()).unwrap_or(memory);
         let query =
             IncidentQuery { check: Some(check.clone()), limit: 1, ..IncidentQuery::default() };
         let incident = incidents(connection, &query)?.pop();
         found.insert(check, RestoredCheck { verdict, incident, memory });
     }
     Ok(found)
+}
+
+/// What the engine remembered of the whole.
+pub(super) fn memory(connection: &Connection) -> Result<Option<Value>, Fault> {
+    let sql = "SELECT sum, body FROM memory WHERE check_id = ''";
+    Ok(all(connection, sql, [], |row| body::read("memory", row, 0))?.pop())
 }
 
 /// Incidents, the latest opened first.

@@ -5,7 +5,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::fault::Fault;
 
 /// What brings a store from version `n` to `n + 1`, in order. Never edit one that was released.
-const STEPS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// Tells our files from those of others: `QRTE` in ASCII.
 const APPLICATION: i64 = 0x5152_5445;

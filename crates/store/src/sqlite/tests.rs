@@ -103,7 +103,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     store.connection.pragma_update(None, "user_version", 7).unwrap();
     drop(store);
     let error = open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::TooNew { found: 7, known: 2, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::TooNew { found: 7, known: 3, .. }), "{error:?}");
     let version: i64 = Connection::open(&path)
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))

@@ -1,6 +1,6 @@
 //! Commits.
 
-use quorate_model::{Delivery, Incident, IncidentState};
+use quorate_model::{CheckId, Delivery, Incident, IncidentState};
 use rusqlite::{Connection, Transaction as Sql, TransactionBehavior, params};
 use serde_json::Value;
 
@@ -25,6 +25,15 @@ fn apply(sql: &Sql<'_>, tail: &mut Tail, write: &Write) -> Result<(), Fault> {
     match write {
         Write::Results(results) => tail.append(sql, results)?,
         Write::Transition(change) => transition(sql, tail, change)?,
+        Write::Remember { check, memory } => {
+            let check = check.as_ref().map_or("", CheckId::as_str);
+            let body = Body::of("memory", memory)?;
+            sql.prepare_cached(
+                "INSERT INTO memory (check_id, sum, body) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET sum = excluded.sum, body = excluded.body",
+            )?
+            .execute(params![check, body.sum, body.json])?;
+        }
         Write::Deliveries(entries) => deliveries(sql, entries)?,
         Write::Attempted { .. } => attempted(sql, write)?,
         Write::JoinToken(token) => {
@@ -70,6 +79,7 @@ fn transition(sql: &Sql<'_>, tail: &mut Tail, change: &Transition) -> Result<(),
          ON CONFLICT DO UPDATE SET sum = excluded.sum, body = excluded.body",
     )?
     .execute(params![check, now.sum, now.json])?;
+    sql.prepare_cached("DELETE FROM memory WHERE check_id = ?1")?.execute([check])?;
     let past = Body::of("verdict", &change.verdict)?;
     let taken = change.verdict.ballot.taken.as_micros();
     sql.prepare_cached(

@@ -6,10 +6,8 @@ use quorate_model::{Cause, Flag, Scope, State, Timestamp, Verdict};
 
 use super::{Case, Context};
 use crate::ballot::Votes;
-use crate::baseline::Baseline;
 use crate::count::Count;
 use crate::incident::{self, Filing};
-use crate::vote::Group;
 use crate::{Effect, Transition};
 
 impl Case {
@@ -83,20 +81,6 @@ impl Case {
             ballot: votes.ballot(ctx, state, published.ballot.rounds.clone()),
             ..published.clone()
         })
-    }
-
-    /// What must be known after a restart.
-    fn remember(&mut self, ctx: &Context<'_>) -> serde_json::Value {
-        let id = |group: &Group| ctx.roster.region(group.region).id.clone();
-        let groups = self.groups.iter();
-        self.memory.levels =
-            groups.filter(|group| group.level > 0).map(|group| (id(group), group.level)).collect();
-        let groups = self.groups.iter();
-        self.memory.baselines = groups
-            .map(|group| (id(group), ctx.baselines.get(&self.check.kind, group.region)))
-            .filter(|(_, baseline)| *baseline != Baseline::default())
-            .collect();
-        self.memory.write()
     }
 
     fn flags(&self, ctx: &Context<'_>, state: State) -> BTreeSet<Flag> {

@@ -141,7 +141,7 @@ impl World {
                     }
                 }
                 Effect::Transition(transition) => self.judge(*transition),
-                Effect::Operator(_) | Effect::Pace { .. } => {}
+                Effect::Operator(_) | Effect::Pace { .. } | Effect::Remember { .. } => {}
             }
         }
     }

@@ -108,7 +108,10 @@ impl Town {
         let of = |resolved| {
             let is_it = |effect: &&Effect| match effect {
                 Effect::Operator(told) => told.kind == kind && told.resolved == resolved,
-                Effect::Confirm(_) | Effect::Transition(_) | Effect::Pace { .. } => false,
+                Effect::Confirm(_)
+                | Effect::Transition(_)
+                | Effect::Pace { .. }
+                | Effect::Remember { .. } => false,
             };
             self.effects.iter().filter(is_it).count()
         };
@@ -240,7 +243,10 @@ fn a_region_that_is_suspicious_all_the_time_hides_nothing_milder() {
         // It answers each round before the others can, and is suspicious again.
         let asked = stage.log[seen..].iter().filter_map(|(_, effect)| match effect {
             Effect::Confirm(asked) => Some(asked.round),
-            Effect::Transition(_) | Effect::Operator(_) | Effect::Pace { .. } => None,
+            Effect::Transition(_)
+            | Effect::Operator(_)
+            | Effect::Pace { .. }
+            | Effect::Remember { .. } => None,
         });
         let rounds: Vec<_> = asked.collect();
         seen = stage.log.len();

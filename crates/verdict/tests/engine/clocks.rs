@@ -21,9 +21,11 @@ fn compare(stage: &mut Stage, (from, to): (u64, u64), agents: &str, ahead: i64) 
 fn messages(stage: &Stage) -> Vec<String> {
     let notices = stage.log.iter().filter_map(|(_, effect)| match effect {
         Effect::Operator(notice) if notice.kind == NoticeKind::AgentClock => Some(notice),
-        Effect::Operator(_) | Effect::Confirm(_) | Effect::Transition(_) | Effect::Pace { .. } => {
-            None
-        }
+        Effect::Operator(_)
+        | Effect::Confirm(_)
+        | Effect::Transition(_)
+        | Effect::Pace { .. }
+        | Effect::Remember { .. } => None,
     });
     notices.map(|notice| notice.message.clone()).collect()
 }

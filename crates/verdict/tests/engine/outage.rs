@@ -343,7 +343,10 @@ fn an_outage_is_told_in_few_transitions_and_probed_faster_while_it_lasts() {
         .iter()
         .filter_map(|(_, effect)| match effect {
             Effect::Pace { every, .. } => Some(*every),
-            Effect::Confirm(_) | Effect::Transition(_) | Effect::Operator(_) => None,
+            Effect::Confirm(_)
+            | Effect::Transition(_)
+            | Effect::Operator(_)
+            | Effect::Remember { .. } => None,
         })
         .collect();
     assert_eq!(paces, [Some(secs(20)), None]);

@@ -231,7 +231,7 @@ impl Stage {
                     self.interval = every.unwrap_or(self.fleet.checks[&self.check].interval);
                     self.plan();
                 }
-                Effect::Transition(_) | Effect::Operator(_) => {}
+                Effect::Transition(_) | Effect::Operator(_) | Effect::Remember { .. } => {}
             }
             self.log.push((at, effect));
         }
@@ -407,15 +407,29 @@ impl Stage {
     pub(crate) fn restart(&mut self) {
         let mut restore = Restore { next_round: 1_000, ..Restore::default() };
         for (_, effect) in &self.log {
-            if let Effect::Transition(transition) = effect {
-                let Transition { check, verdict, incident, memory, .. } = (**transition).clone();
-                let before = restore.checks.remove(&check).and_then(|(_, incident, _)| incident);
-                restore.checks.insert(check, (verdict, incident.or(before), memory));
+            match effect {
+                Effect::Transition(transition) => {
+                    let Transition { check, verdict, incident, memory, .. } =
+                        (**transition).clone();
+                    let before = restore.checks.remove(&check).and_then(|(_, before, _)| before);
+                    restore.checks.insert(check, (verdict, incident.or(before), memory));
+                }
+                Effect::Remember { check: Some(check), memory } => {
+                    if let Some(known) = restore.checks.get_mut(check) {
+                        known.2 = memory.clone();
+                    }
+                }
+                Effect::Remember { check: None, memory } => restore.learned = Some(memory.clone()),
+                Effect::Confirm(_) | Effect::Operator(_) | Effect::Pace { .. } => {}
             }
         }
         let horizon = self.now.before(secs(76));
         restore.results =
             self.results.iter().filter(|result| result.started > horizon).cloned().collect();
+        for result in &self.results {
+            let known = (result.region.clone(), result.received);
+            restore.agents.insert(result.id.agent.clone(), known);
+        }
         self.engine = Engine::new();
         self.apply(Event::Configured(Arc::clone(&self.fleet)));
         self.apply(Event::Restored(Box::new(restore)));
@@ -438,7 +452,10 @@ impl Stage {
     pub(crate) fn transitions(&self) -> impl Iterator<Item = (Duration, &Transition)> {
         self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Transition(transition) => Some((*at, &**transition)),
-            Effect::Confirm(_) | Effect::Operator(_) | Effect::Pace { .. } => None,
+            Effect::Confirm(_)
+            | Effect::Operator(_)
+            | Effect::Pace { .. }
+            | Effect::Remember { .. } => None,
         })
     }
 
@@ -467,7 +484,10 @@ impl Stage {
                     Effect::Operator(notice) => {
                         (notice.kind == kind && notice.resolved == resolved).then_some(*at)
                     }
-                    Effect::Confirm(_) | Effect::Transition(_) | Effect::Pace { .. } => None,
+                    Effect::Confirm(_)
+                    | Effect::Transition(_)
+                    | Effect::Pace { .. }
+                    | Effect::Remember { .. } => None,
                 })
                 .collect()
         };

@@ -113,7 +113,10 @@ fn a_declined_confirmation_is_an_answer() {
         .iter()
         .find_map(|effect| match effect {
             Effect::Confirm(confirmation) => Some(confirmation.round),
-            Effect::Transition(_) | Effect::Operator(_) | Effect::Pace { .. } => None,
+            Effect::Transition(_)
+            | Effect::Operator(_)
+            | Effect::Pace { .. }
+            | Effect::Remember { .. } => None,
         })
         .expect("a round");
     for agent in agents {

@@ -150,6 +150,7 @@ fn story(composition: &Composition, origin: Origin) -> Vec<String> {
             format!("{at:?} asks {:?} in {}", order.agents, order.round.0)
         }
         Effect::Pace { every, .. } => format!("{at:?} every {every:?}"),
+        Effect::Remember { check, .. } => format!("{at:?} remembers {check:?}"),
         Effect::Operator(notice) => {
             format!("{at:?} {:?} {} {:?}", notice.kind, notice.resolved, notice.message)
         }

@@ -210,7 +210,7 @@ impl<'a> World<'a> {
                     self.interval = every.unwrap_or(self.definition().interval);
                     self.plan();
                 }
-                Effect::Transition(_) | Effect::Operator(_) => {}
+                Effect::Transition(_) | Effect::Operator(_) | Effect::Remember { .. } => {}
             }
             self.log.push((at, effect));
         }
@@ -436,15 +436,15 @@ impl<'a> World<'a> {
     fn restart(&mut self) {
         let mut restore = Restore { next_round: 1_000_000, ..Restore::default() };
         for (_, effect) in &self.log {
-            if let Effect::Transition(transition) = effect {
-                let Transition { check, verdict, incident, memory, .. } = (**transition).clone();
-                let before = restore.checks.remove(&check).and_then(|(_, incident, _)| incident);
-                restore.checks.insert(check, (verdict, incident.or(before), memory));
-            }
+            remember(&mut restore, effect);
         }
         let horizon = self.now.before(self.composition.freshness());
         let is_recent = |result: &&ProbeResult| result.received > horizon;
         restore.results = self.results.iter().filter(is_recent).cloned().collect();
+        for result in &self.results {
+            let known = (result.region.clone(), result.received);
+            restore.agents.insert(result.id.agent.clone(), known);
+        }
         self.engine = Engine::new();
         self.restarted = Some(self.now);
         self.apply(Event::Configured(Arc::clone(&self.fleet)));
@@ -475,7 +475,10 @@ impl<'a> World<'a> {
     pub(crate) fn transitions(&self) -> impl Iterator<Item = (Duration, &Transition)> {
         self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Transition(transition) => Some((*at, &**transition)),
-            Effect::Confirm(_) | Effect::Operator(_) | Effect::Pace { .. } => None,
+            Effect::Confirm(_)
+            | Effect::Operator(_)
+            | Effect::Pace { .. }
+            | Effect::Remember { .. } => None,
         })
     }
 
@@ -489,4 +492,22 @@ impl<'a> World<'a> {
 
 fn hits(fault: &Fault, member: &Member) -> bool {
     fault.region == member.region && fault.agent.is_none_or(|agent| agent == member.place)
+}
+
+/// Stores what an effect asks to be stored.
+fn remember(restore: &mut Restore, effect: &Effect) {
+    match effect {
+        Effect::Transition(transition) => {
+            let Transition { check, verdict, incident, memory, .. } = (**transition).clone();
+            let before = restore.checks.remove(&check).and_then(|(_, incident, _)| incident);
+            restore.checks.insert(check, (verdict, incident.or(before), memory));
+        }
+        Effect::Remember { check: Some(check), memory } => {
+            if let Some(known) = restore.checks.get_mut(check) {
+                known.2 = memory.clone();
+            }
+        }
+        Effect::Remember { check: None, memory } => restore.learned = Some(memory.clone()),
+        Effect::Confirm(_) | Effect::Operator(_) | Effect::Pace { .. } => {}
+    }
 }
