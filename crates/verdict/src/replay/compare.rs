@@ -3,10 +3,18 @@
 //! Incidents of one check are the same if they overlap in time; each is paired once, in order. Of a
 //! pair, a kind of message that both have is the same message, earlier or later; what only one of
 //! them has is a difference. An incident without a counterpart differs with all that it said.
+//!
+//! Whether an outage begins an incident or opens the last one again can hang on a millisecond. What
+//! is left over on both sides within a minute of each other is therefore one message too: it wakes
+//! the same person once.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use quorate_model::{AlertKind, CheckId, IncidentId, Timestamp};
+
+/// Messages of one kind that are no further apart are the same to whoever gets them.
+const APART_MAX: Duration = Duration::from_secs(60);
 
 /// A message to the receivers of a check.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,10 +120,32 @@ pub fn compare(did: &[Message], would: &[Message]) -> Vec<Difference> {
             differences.extend(story.messages.iter().map(|new| of(new, Change::New(new.at))));
         }
     }
+    reunite(&mut differences);
     differences.sort_by(|one, other| {
         (one.change.at(), &one.check, one.kind).cmp(&(other.change.at(), &other.check, other.kind))
     });
     differences
+}
+
+/// Makes one of two messages that are left over on either side and lie close together.
+fn reunite(differences: &mut Vec<Difference>) {
+    let mut place = 0;
+    while let Some(Difference { check, kind, change }) = differences.get(place) {
+        let counterpart = differences.iter().enumerate().find_map(|(other, it)| {
+            let (Change::Gone(old), Change::New(new)) = (*change, it.change) else {
+                return None;
+            };
+            let is_close = old.max(new) - old.min(new) <= APART_MAX;
+            (it.check == *check && it.kind == *kind && is_close)
+                .then_some((other, Change::Same(old, new)))
+        });
+        if let Some((other, same)) = counterpart {
+            differences[place].change = same;
+            differences.remove(other);
+            place -= usize::from(other < place);
+        }
+        place += 1;
+    }
 }
 
 fn of(message: &Message, change: Change) -> Difference {
@@ -184,6 +214,16 @@ mod tests {
         );
         let other = said("mail", 1, &[(100, Page), (200, Resolved)]);
         assert_eq!(changes(&did, &other).len(), 4);
+    }
+
+    #[test]
+    fn a_new_incident_in_one_and_the_last_one_opened_again_in_the_other_are_the_same_page() {
+        let did = said("shop", 1, &[(100, Page), (200, Resolved), (230, Page)]);
+        let mut would = said("shop", 2, &[(100, Page), (200, Resolved)]);
+        would.extend(said("shop", 3, &[(231, Page)]));
+        assert!(compare(&did, &would).iter().all(|it| it.change.is_same()));
+        assert!(compare(&would, &did).iter().all(|it| it.change.is_same()));
+        assert_eq!(compare(&did, &would).len(), 3);
     }
 
     #[test]
