@@ -29,7 +29,8 @@ async fn what_was_learned_is_stored_though_no_verdict_changes() {
         }
     }
     let known = known.expect("it is stored with the results that taught it");
-    assert!(known["baselines"]["http"]["fra"].is_object(), "{known}");
+    // Whichever region taught something first.
+    assert!(known["baselines"]["http"].as_object().is_some_and(|it| !it.is_empty()), "{known}");
     drop(fleet);
     coordinator.stop().await;
 
