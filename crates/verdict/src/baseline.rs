@@ -7,7 +7,8 @@
 //! **What a trial is.** A scheduled probe of a region while most of the others find the target
 //! fine: they are the judges, the region itself is left out. Of a run of failures only the first
 //! counts, and the rest are no trials: what follows is the retry's and the duration's matter, and
-//! one broken path would otherwise look like a noisy region.
+//! one broken path would otherwise look like a noisy region. A failure counts although its retry has
+//! succeeded before it timed out: that is what noise looks like.
 //!
 //! **Forgetting.** Everything weighs half after seven days, so that a region can become better.
 //!

@@ -33,7 +33,7 @@ use crate::memory::Memory;
 use crate::mixed::Mixed;
 use crate::mute::Mutes;
 use crate::quorum::Ruling;
-use crate::vote::{AgentVote, Group, Reading, Say, Sight};
+use crate::vote::{AgentVote, Group, Reading, Say, Sight, Taken};
 use crate::{Effect, recovery, slow};
 use remember::Kept;
 
@@ -206,24 +206,22 @@ impl Case {
             self.note_answer(started, (region, agent), say == Say::Fail);
         }
         let group = self.group(region)?;
-        if !group.insert(agent, result, (started, say), fresh_until) {
-            return None;
-        }
-        let run = group.of(agent).map_or(0, |vote| vote.run.length);
-        let is_first = run == 1;
+        let Taken { is_last, in_a_row } =
+            group.insert(agent, result, (started, say), fresh_until)?;
         let after = group.read(ctx.roster, sight);
-        if say.is_success() {
+        if is_last && say.is_success() {
             self.note_success(started);
         }
-        let turned = !is_alarmed(&before) && (is_first || is_alarmed(&after));
-        if say.is_alarming() && turned && is_trusted {
+        let turned = !is_alarmed(&before) && (in_a_row == 1 || is_alarmed(&after));
+        if is_last && say.is_alarming() && turned && is_trusted {
             self.suspect(ctx, agent, started, is_asked);
         }
         if ctx.is_replay || result.round.is_some() || !is_conclusive {
             return None;
         }
-        self.follow_slowly(ctx, (region, agent), say == Say::Fail, run);
-        self.trial(ctx, region, say == Say::Fail, run)
+        // Also of a failure that its retry has refuted meanwhile: it happened.
+        self.follow_slowly(ctx, (region, agent), say == Say::Fail, in_a_row);
+        self.trial(ctx, region, say == Say::Fail, in_a_row)
     }
 
     fn note_answer(

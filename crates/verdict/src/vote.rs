@@ -155,19 +155,17 @@ impl AgentVote {
         self.remark.as_ref().map_or("", |remark| &remark.message)
     }
 
-    /// Takes in a probe. Returns whether it is now the agent's last word.
+    /// Takes in a probe. Returns what it is in the agent's order; `None` if it is known already, or
+    /// history.
     fn insert(
         &mut self,
         result: &ProbeResult,
         started: Timestamp,
         say: Say,
         fresh_until: Timestamp,
-    ) -> bool {
+    ) -> Option<Taken> {
         let seen = Seen::new(started, result.id.sequence, say);
-        let Some(run) = self.recent.insert(self.run, seen) else {
-            return false;
-        };
-        self.run = run;
+        self.run = self.recent.insert(self.run, seen)?;
         let is_last = self.recent.last() == Some(seen);
         if is_last {
             let evidence = &result.observation.evidence;
@@ -178,7 +176,8 @@ impl AgentVote {
             self.cert_ends = evidence.cert_not_after.unwrap_or(NEVER);
             self.remark(started, evidence);
         }
-        is_last
+        let run = if is_last { self.run } else { self.recent.run_to(seen) };
+        Some(Taken { is_last, in_a_row: run.length })
     }
 
     /// Keeps what there is to remark about the last probe.
@@ -228,6 +227,15 @@ impl AgentVote {
             Counted::Yes
         }
     }
+}
+
+/// A probe that was taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Whether it is now the agent's last word: none that started later is known.
+    pub(crate) is_last: bool,
+    /// How many in a row, up to it, said the same.
+    pub(crate) in_a_row: u16,
 }
 
 /// From when a region is looked at.
@@ -296,14 +304,15 @@ impl Group {
         Self { region, votes: Votes::none(), level: 0 }
     }
 
-    /// Takes in a conclusive probe. Returns whether it is now the agent's last word.
+    /// Takes in a conclusive probe. Returns what it is in its agent's order; `None` if it is known
+    /// already, or history.
     pub(crate) fn insert(
         &mut self,
         agent: AgentIx,
         result: &ProbeResult,
         (started, say): (Timestamp, Say),
         fresh_until: Timestamp,
-    ) -> bool {
+    ) -> Option<Taken> {
         self.votes.of(agent).insert(result, started, say, fresh_until)
     }
 

@@ -110,6 +110,12 @@ impl Recent {
         self.len().checked_sub(1).map(|place| self.get(place))
     }
 
+    /// The run that one of them ends.
+    pub(super) fn run_to(&self, seen: Seen) -> Run {
+        let earlier = self.iter().take_while(|other| other.key() <= seen.key());
+        earlier.fold(self.base, Run::with)
+    }
+
     /// Takes in a probe; `run` is the one that they end so far. Returns the run that they end now;
     /// `None` if the probe is known, or older than all of them.
     pub(super) fn insert(&mut self, run: Run, seen: Seen) -> Option<Run> {

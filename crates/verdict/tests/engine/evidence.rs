@@ -154,6 +154,52 @@ fn every_other_request_is_degraded_and_an_outage_on_top_is_still_down() {
     assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Page]);
 }
 
+/// When the scheduled probes of each of the five start, from the start of the stage.
+fn slots() -> Vec<(&'static str, u64)> {
+    let mut stage = with(shop(), vec![]);
+    stage.run(secs(100));
+    let begin = stage.now.before(secs(100));
+    let slot = |who: &'static str| {
+        let first = stage.results.iter().find(|result| result.id.agent.as_str() == who);
+        (who, (first.expect("a probe").started - begin).as_secs())
+    };
+    FIVE.into_iter().map(slot).collect()
+}
+
+/// Scheduled probes that get no answer, in each turn that is chosen; their retries, two seconds
+/// later, all succeed.
+fn refuted(turns: impl Fn(&str, u64) -> bool) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (who, slot) in slots() {
+        for turn in (2..1_200).filter(|turn| turns(who, *turn)) {
+            faults.push(sees(slot + turn * 60, slot + turn * 60 + 1, who, TIMEOUT));
+        }
+    }
+    faults
+}
+
+#[test]
+fn a_failure_that_a_retry_refutes_is_learned_from_all_the_same() {
+    let mut stage = with(shop(), refuted(|who, turn| who == "a1" && turn % 10 == 0));
+    stage.run(secs(1_200 * 60));
+    assert_eq!(stage.said(), []);
+    stage.faults = vec![sees(72_000, 72_200, "all", REFUSED)];
+    stage.run(secs(72_100));
+    assert_eq!(stage.verdict().state, State::Down);
+    let entries = &stage.verdict().ballot.entries;
+    let (noisy, quiet) = (entries[0].evidence_milli_nats, entries[2].evidence_milli_nats);
+    assert!(noisy + 2_000 < quiet, "{noisy} {quiet}");
+}
+
+#[test]
+fn requests_that_time_out_now_and_then_are_seen_although_retries_refute_them() {
+    let every_third = refuted(|who, turn| (turn + u64::from(who.as_bytes()[0])) % 3 == 0);
+    let mut stage = with(shop(), every_third);
+    stage.run(secs(120 + 15 * 60));
+    assert!(stage.says().contains("target.intermittent"), "{}", stage.says());
+    assert_eq!(stage.said(), [AlertKind::Notice]);
+}
+
 #[test]
 fn what_was_learned_of_a_region_survives_a_restart() {
     // Region a fails alone in every tenth of its probes.
