@@ -388,6 +388,7 @@ impl Case {
             Peer {
                 provider: labels.and_then(|labels| labels.get("provider")).map(String::as_str),
                 alone_ppm: ctx.baselines.get(&self.check.kind, region).ppm(),
+                level: self.groups[place].level,
             }
         };
         let intermittent_ppm = self.memory.intermittent.share_ppm();

@@ -14,8 +14,10 @@
 //! all levels to zero. Of the agents of a region one speaks here for all: they see the target over
 //! the same network, and what they say together is no more evidence than what one says.
 //!
-//! **What follows.** The check is `degraded`, and a failure counts for less as evidence: it is no
-//! surprise any more. A real outage on top of it still lasts, and is found by that.
+//! **What follows.** The check is `degraded`, and the failures of the regions that saw it count for
+//! less as evidence: they are no surprise any more. A real outage on top of it still lasts, and is
+//! found by that. The failures of a region that has seen nothing of it weigh what they always do, so
+//! that regions which lie cannot talk the outage of the others down.
 //!
 //! **Example.** Five regions each minute, every third probe fails: raised after about six minutes.
 
@@ -55,6 +57,12 @@ pub(crate) fn step(level: u16, is_failure: bool) -> u16 {
 /// have failed lately, or one has failed twice.
 pub(crate) fn matters(levels: impl Iterator<Item = u16> + Clone) -> bool {
     without_highest(levels) >= KEPT_FROM
+}
+
+/// Whether a region has seen the target fail now and then, by what its level was before the
+/// failures in a row that it reports now: more than one blip.
+pub(crate) fn wavers(level: u16, in_a_row: u16) -> bool {
+    level.saturating_sub(FAILURE * in_a_row.min(RUN_MAX)) > FAILURE
 }
 
 /// The sum of all levels without the highest.

@@ -237,3 +237,23 @@ fn five_agents_that_fail_once_are_no_retry() {
         stage.verdict().ballot.entries.iter().map(|entry| entry.evidence_milli_nats).collect();
     assert_eq!(weights, [5_288, 1_599, 6_887, 5_288, 5_288]);
 }
+
+#[test]
+fn two_regions_that_seem_intermittent_do_not_hide_the_outage_of_the_others() {
+    // Every second probe of a and c fails; together with one blip of b that raises the detector.
+    let mut faults = Vec::new();
+    for (who, slot) in slots() {
+        for turn in 1..30 {
+            let is_lie = matches!(who, "a1" | "c1") && turn % 2 == 0;
+            if is_lie || who == "b1" && turn == 13 {
+                faults.push(sees(slot + turn * 60, slot + turn * 60 + 1, who, REFUSED));
+            }
+        }
+    }
+    faults.extend(["b1", "d1", "e1"].map(|who| sees(900, 1_200, who, TIMEOUT)));
+    let mut stage = with(shop(), faults);
+    stage.run(secs(890));
+    assert!(stage.says().contains("target.intermittent"), "{}", stage.says());
+    stage.run(secs(980));
+    assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Page], "{}", stage.says());
+}
