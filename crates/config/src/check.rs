@@ -12,6 +12,7 @@ use quorate_yaml::shown;
 
 use crate::gather::Gather;
 use crate::kind::{Choice, choose, options};
+use crate::origin;
 use crate::raw::{CHECK_KEYS, Evidence, RawCertificate, RawCheck, RawDefaults, RawPartial};
 use crate::text::Span;
 
@@ -29,6 +30,8 @@ pub(crate) struct Known<'d> {
     pub(crate) regions: BTreeSet<&'d str>,
     pub(crate) checks: BTreeSet<&'d str>,
     pub(crate) receivers: BTreeSet<&'d str>,
+    /// The checks that others call their origin.
+    pub(crate) origins: BTreeSet<String>,
     /// The regions whose names are good, in the order of the file.
     pub(crate) all_regions: Vec<RegionId>,
 }
@@ -61,13 +64,16 @@ pub(crate) fn check(gather: &mut Gather<'_>, setting: &Setting<'_>, id: &CheckId
     }
     labels(gather, &path, &raw);
     let depends_on = depends_on(gather, id, &raw, &setting.known);
+    let origin = origin::origin(gather, id, raw.origin.as_ref(), &setting.known);
     runbook(gather, &path, raw.runbook.as_deref());
 
     let name = choice.kind?;
     // One that names only unknown receivers has its problem already.
     let names = raw.alert.as_ref().and_then(|alert| alert.to.as_ref());
     let silent = alert.to.is_empty() && names.is_none_or(Vec::is_empty);
-    if silent && !setting.known.receivers.is_empty() {
+    // That an origin is down is told with the check that it stands behind.
+    let is_origin = setting.known.origins.contains(id.as_str());
+    if silent && !is_origin && !setting.known.receivers.is_empty() {
         let message = format!("nobody is told when check `{id}` is down");
         let problem = gather.document.key_problem(&path, message).as_warning();
         let hint = "add `alert: { to: [...] }`";
@@ -95,6 +101,7 @@ pub(crate) fn check(gather: &mut Gather<'_>, setting: &Setting<'_>, id: &CheckId
         certificate: certificate(&raw, &setting.defaults),
         labels: raw.labels.unwrap_or_default(),
         depends_on,
+        origin,
         runbook: raw.runbook,
     })
 }

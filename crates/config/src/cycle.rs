@@ -1,4 +1,4 @@
-//! Checks that depend on themselves, through however many others.
+//! Checks that depend on themselves, or are their own origin, through however many others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,25 @@ use crate::gather::Gather;
 /// The most checks that a message names.
 const NAMED_MAX: usize = 10;
 
+/// How one check points at another.
+#[derive(Debug)]
+pub(crate) struct Relation {
+    /// The key of a check that names the others.
+    key: &'static str,
+    /// What a ring means.
+    ring: &'static str,
+}
+
+pub(crate) const DEPENDS_ON: Relation =
+    Relation { key: "depends_on", ring: "checks depend on themselves" };
+pub(crate) const ORIGIN: Relation = Relation { key: "origin", ring: "checks are their own origin" };
+
 /// Reports each ring once, at the check where it is entered.
-pub(crate) fn cycles(gather: &mut Gather<'_>, checks: &BTreeMap<CheckId, Vec<CheckId>>) {
+pub(crate) fn cycles(
+    gather: &mut Gather<'_>,
+    checks: &BTreeMap<CheckId, Vec<CheckId>>,
+    relation: &Relation,
+) {
     let edges = |id: &CheckId| checks.get(id).map_or([].iter(), |ids| ids.iter());
     let mut done: BTreeSet<&CheckId> = BTreeSet::new();
     for start in checks.keys() {
@@ -32,7 +49,7 @@ pub(crate) fn cycles(gather: &mut Gather<'_>, checks: &BTreeMap<CheckId, Vec<Che
                     return;
                 }
                 let chain = chain.iter().map(|(id, _)| *id);
-                report(gather, chain.skip_while(|id| *id != next).collect());
+                report(gather, relation, chain.skip_while(|id| *id != next).collect());
             } else if !done.contains(next) && checks.contains_key(next) {
                 on_chain.insert(next);
                 chain.push((next, edges(next)));
@@ -41,7 +58,7 @@ pub(crate) fn cycles(gather: &mut Gather<'_>, checks: &BTreeMap<CheckId, Vec<Che
     }
 }
 
-fn report(gather: &mut Gather<'_>, mut ring: Vec<&CheckId>) {
+fn report(gather: &mut Gather<'_>, relation: &Relation, mut ring: Vec<&CheckId>) {
     let Some(first) = ring.first().copied() else {
         return;
     };
@@ -51,6 +68,6 @@ fn report(gather: &mut Gather<'_>, mut ring: Vec<&CheckId>) {
     if ring.len() > NAMED_MAX {
         shown.extend(["...", first.as_str()]);
     }
-    let message = format!("checks depend on themselves: {}", shown.join(" -> "));
-    gather.error(&["checks", first.as_str(), "depends_on"], message);
+    let message = format!("{}: {}", relation.ring, shown.join(" -> "));
+    gather.error(&["checks", first.as_str(), relation.key], message);
 }

@@ -13,6 +13,7 @@ mod gather;
 mod kind;
 mod moment;
 mod mute;
+mod origin;
 mod raw;
 mod receiver;
 mod resolve;

@@ -275,6 +275,8 @@ pub(crate) struct RawCheck {
     pub(crate) labels: Option<BTreeMap<String, String>>,
     /// The checks whose failure explains this one's.
     pub(crate) depends_on: Option<Vec<String>>,
+    /// The check that probes the origin behind the delivery network or gateway of this one.
+    pub(crate) origin: Option<String>,
     /// Where the people paged find what to do: a URL.
     pub(crate) runbook: Option<String>,
 }
@@ -292,6 +294,7 @@ pub(crate) const CHECK_KEYS: &[&str] = &[
     "certificate",
     "labels",
     "depends_on",
+    "origin",
     "runbook",
 ];
 

@@ -9,9 +9,10 @@ use quorate_yaml::{Document, Problem, Severity, shown};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::check::{Known, Setting, TWO_REGIONS, check, default_times, ids};
-use crate::cycle::cycles;
+use crate::cycle::{DEPENDS_ON, ORIGIN, cycles};
 use crate::gather::Gather;
 use crate::mute::mutes;
+use crate::origin;
 use crate::raw::{RawFile, RawRegion};
 use crate::receiver::receiver;
 use crate::server::{anchors, policy, server};
@@ -57,6 +58,7 @@ fn configuration(gather: &mut Gather<'_>, raw: RawFile) -> Configuration {
         regions: document.keys(&["regions"]).into_iter().collect(),
         checks: document.keys(&["checks"]).into_iter().collect(),
         receivers: document.keys(&["receivers"]).into_iter().collect(),
+        origins: origin::named(document),
         all_regions: document
             .keys(&["regions"])
             .into_iter()
@@ -201,7 +203,10 @@ fn checks(gather: &mut Gather<'_>, setting: &Setting<'_>) -> BTreeMap<CheckId, A
         }
     }
     let edges = checks.iter().map(|(id, check)| (id.clone(), check.depends_on.clone())).collect();
-    cycles(gather, &edges);
+    cycles(gather, &edges, &DEPENDS_ON);
+    let origin = |check: &Check| check.origin.iter().cloned().collect();
+    let edges = checks.iter().map(|(id, check)| (id.clone(), origin(check))).collect();
+    cycles(gather, &edges, &ORIGIN);
     checks
 }
 

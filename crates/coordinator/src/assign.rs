@@ -118,6 +118,7 @@ mod tests {
             certificate: CertificatePolicy::default(),
             labels: BTreeMap::new(),
             depends_on: Vec::new(),
+            origin: None,
             runbook: None,
         })
     }

@@ -51,6 +51,10 @@ pub struct Check {
     pub labels: BTreeMap<String, String>,
     /// Checks whose failure explains this one's.
     pub depends_on: Vec<CheckId>,
+    /// The check that probes, past the delivery network or gateway that this one probes, what
+    /// stands behind it.
+    #[serde(default)]
+    pub origin: Option<CheckId>,
     /// Where the people paged find what to do.
     pub runbook: Option<String>,
 }

@@ -20,6 +20,7 @@ fn check() -> Check {
         certificate: CertificatePolicy::default(),
         labels: std::collections::BTreeMap::new(),
         depends_on: Vec::new(),
+        origin: None,
         runbook: None,
     }
 }

@@ -20,6 +20,7 @@ fn check(quorum: Quorum, within: Option<u64>) -> Check {
         certificate: CertificatePolicy::default(),
         labels: BTreeMap::new(),
         depends_on: Vec::new(),
+        origin: None,
         runbook: None,
     }
 }

@@ -18,6 +18,7 @@ fn check_of(regions: &str) -> Check {
         certificate: CertificatePolicy::default(),
         labels: BTreeMap::new(),
         depends_on: Vec::new(),
+        origin: None,
         runbook: None,
     }
 }

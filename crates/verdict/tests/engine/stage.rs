@@ -108,6 +108,7 @@ pub(crate) fn shop() -> Check {
         certificate: CertificatePolicy::default(),
         labels: BTreeMap::new(),
         depends_on: Vec::new(),
+        origin: None,
         runbook: None,
     }
 }

@@ -228,6 +228,7 @@ impl Composition {
             certificate: CertificatePolicy::default(),
             labels: BTreeMap::new(),
             depends_on: Vec::new(),
+            origin: None,
             runbook: None,
         }
     }
