@@ -55,7 +55,8 @@ pub(crate) async fn run(config: Option<&Path>, state: Option<PathBuf>) -> anyhow
     let joined = Joined::load(&state)?;
     let coordinators =
         if file.coordinators.is_empty() { joined.coordinators } else { file.coordinators };
-    let environment = Environment::new(file.egress, file.policy)?;
+    let environment =
+        Environment::new(file.egress, file.policy)?.with_second_resolver(&file.second_resolver)?;
     let mut options = Options::new(joined.identity, coordinators, environment, Clock::start());
     options.state = Some(state);
     options.limits = file.limits;
@@ -79,6 +80,7 @@ pub(crate) async fn run(config: Option<&Path>, state: Option<PathBuf>) -> anyhow
         agent = %options.identity.agent,
         region = %options.identity.region,
         version = env!("CARGO_PKG_VERSION"),
+        second_resolver = ?file.second_resolver,
         "agent starts"
     );
     notify(NotifyState::Ready);

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -21,6 +21,11 @@ use crate::Limits;
 
 /// Where the file is unless somebody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/quorate/agent.yaml";
+/// Cloudflare's and Google's, which the coordinator's default anchors contact anyway.
+const PUBLIC_RESOLVERS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1)), IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8))];
+/// The port of name servers. Source: RFC 1035, section 4.2.
+const DNS_PORT: u16 = 53;
 /// The largest file that is read, in bytes.
 const BYTES_MAX: u64 = 1 << 20;
 
@@ -33,6 +38,8 @@ pub struct AgentFile {
     pub state: PathBuf,
     /// The way out.
     pub egress: Egress,
+    /// The name servers to ask when the system's resolver is in trouble.
+    pub second_resolver: Vec<SocketAddr>,
     /// What the agent may contact.
     pub policy: Policy,
     /// How much it does at most.
@@ -112,8 +119,15 @@ struct Raw {
     coordinators: Vec<Written<HostPort>>,
     state: PathBuf,
     egress: Written<RawEgress>,
+    resolver: RawResolver,
     policy: RawPolicy,
     log: RawLog,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawResolver {
+    second: Option<Vec<Written<NameServer>>>,
 }
 
 impl Default for Raw {
@@ -122,6 +136,7 @@ impl Default for Raw {
             coordinators: Vec::new(),
             state: PathBuf::from("/var/lib/quorate-agent"),
             egress: Written(RawEgress(Egress::Direct)),
+            resolver: RawResolver::default(),
             policy: RawPolicy::default(),
             log: RawLog::default(),
         }
@@ -227,6 +242,21 @@ impl FromStr for HostPort {
     }
 }
 
+/// An address, or one with a port other than that of DNS.
+#[derive(Debug)]
+struct NameServer(SocketAddr);
+
+impl FromStr for NameServer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let alone = text.parse().map(|address: IpAddr| SocketAddr::new(address, DNS_PORT));
+        alone.or_else(|_| text.parse()).map(Self).map_err(|_| {
+            format!("{text:?} is not a name server: write its address, such as 192.0.2.53")
+        })
+    }
+}
+
 /// `direct`, `socks5://address:port` or `http://address:port`.
 #[derive(Debug)]
 struct RawEgress(Egress);
@@ -293,6 +323,17 @@ impl FromStr for Places {
     }
 }
 
+/// The second resolver unless the file names one: two public ones, but only for an agent that goes
+/// out directly, probes public targets only, and may contact them. Others may know names that are
+/// nobody's business, or must not leave by another way than their egress.
+fn public_resolvers(egress: &Egress, policy: &Policy) -> Vec<SocketAddr> {
+    let is_private = *egress != Egress::Direct || !policy.allow.is_empty();
+    let servers = PUBLIC_RESOLVERS.into_iter().filter(|server| {
+        !is_private && policy.judge(*server).is_ok() && policy.judge_port(DNS_PORT).is_ok()
+    });
+    servers.map(|server| SocketAddr::new(server, DNS_PORT)).collect()
+}
+
 impl Raw {
     fn resolve(self) -> AgentFile {
         let policy = self.policy;
@@ -303,17 +344,24 @@ impl Raw {
             reserved: policy.in_flight.0.0 / 4,
             ..Limits::default()
         };
+        let egress = self.egress.0.0;
+        let written = self.resolver.second;
+        let policy = Policy {
+            allow: policy.allow.into_iter().map(|network| network.0).collect(),
+            deny: policy.deny.into_iter().map(|network| network.0).collect(),
+            allow_metadata: policy.allow_metadata,
+            methods: policy.methods.into_iter().map(|method| method.0.0).collect(),
+            denied_ports: policy.ports_denied,
+        };
         AgentFile {
             coordinators: self.coordinators.into_iter().map(|address| address.0.0).collect(),
             state: self.state,
-            egress: self.egress.0.0,
-            policy: Policy {
-                allow: policy.allow.into_iter().map(|network| network.0).collect(),
-                deny: policy.deny.into_iter().map(|network| network.0).collect(),
-                allow_metadata: policy.allow_metadata,
-                methods: policy.methods.into_iter().map(|method| method.0.0).collect(),
-                denied_ports: policy.ports_denied,
-            },
+            second_resolver: written.map_or_else(
+                || public_resolvers(&egress, &policy),
+                |written| written.into_iter().map(|server| server.0.0).collect(),
+            ),
+            egress,
+            policy,
             limits,
             log_format: match self.log.format {
                 RawFormat::Text => Format::Text,
@@ -344,6 +392,7 @@ mod tests {
 coordinators: [coordinator.example.com:7441, \"[2001:db8::1]:7441\"]
 state: /srv/agent
 egress: socks5://192.0.2.1:1080
+resolver: { second: [192.0.2.53, \"[2001:db8::53]:5353\"] }
 policy:
   allow: [10.0.0.0/8]
   deny: [10.1.0.0/16]
@@ -358,6 +407,8 @@ log: { format: json, filter: debug }
         let file = AgentFile::parse("agent.yaml", text).unwrap();
         assert_eq!(file.coordinators.len(), 2);
         assert_eq!(file.egress, Egress::Socks5("192.0.2.1:1080".parse().unwrap()));
+        let servers = ["192.0.2.53:53", "[2001:db8::53]:5353"].map(|text| text.parse().unwrap());
+        assert_eq!(file.second_resolver, servers);
         assert!(file.policy.judge("10.2.3.4".parse().unwrap()).is_ok());
         assert!(file.policy.judge("10.1.3.4".parse().unwrap()).is_err());
         assert!(file.policy.judge_method("POST").is_err());
@@ -373,6 +424,7 @@ log: { format: json, filter: debug }
         let text = "coordinator: [a:1]
 coordinators: [nowhere]
 egress: socks5://proxy.example.com:1080
+resolver: { second: [dns.example.com] }
 policy:
   allow: [10.0.0.1/8]
   methods: [get]
@@ -381,8 +433,28 @@ policy:
 ";
         let problems = AgentFile::parse("agent.yaml", text).unwrap_err();
         let lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
-        assert_eq!(lines, [1, 2, 3, 5, 6, 7, 8], "{}", listed(&problems));
+        assert_eq!(lines, [1, 2, 3, 4, 6, 7, 8, 9], "{}", listed(&problems));
         assert!(problems[0].to_string().starts_with("agent.yaml:1:1: "), "{}", problems[0]);
+    }
+
+    #[test]
+    fn names_go_to_public_resolvers_only_where_nothing_is_private() {
+        let second = |text: &str| {
+            let servers = AgentFile::parse("agent.yaml", text).unwrap().second_resolver;
+            servers.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(second("state: /srv\n"), ["1.1.1.1:53", "8.8.8.8:53"]);
+        for none in [
+            "egress: socks5://192.0.2.1:1080\n",
+            "policy: { allow: [10.0.0.0/8] }\n",
+            "policy: { ports_denied: [53] }\n",
+            "resolver: { second: [] }\n",
+        ] {
+            assert_eq!(second(none), [""; 0], "{none}");
+        }
+        assert_eq!(second("policy: { deny: [1.1.1.0/24] }\n"), ["8.8.8.8:53"]);
+        let named = "egress: http://192.0.2.1:80\nresolver: { second: [10.0.0.53] }\n";
+        assert_eq!(second(named), ["10.0.0.53:53"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod files;
 mod identity;
 mod join;
 mod lag;
+mod lookups;
 mod options;
 mod outbox;
 mod probe;
@@ -34,6 +35,7 @@ mod uplink;
 pub mod logic {
     pub use crate::anchors::{GAP, attempt_limit, decide_limit, health, is_cut_off};
     pub use crate::lag::{LATE, Lag, doubt};
+    pub use crate::lookups::Lookups;
     pub use crate::outbox::{Outbox, SuspectDraft, Waiting};
     pub use crate::rates::Rates;
     pub use crate::rounds::Rounds;

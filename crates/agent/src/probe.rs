@@ -1,7 +1,7 @@
 //! One probe, from the permission to start to the result.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::anchors;
 use crate::config::Loaded;
 use crate::lag::{self, Lag};
+use crate::lookups::Lookups;
 use crate::outbox::{Outbox, SuspectDraft};
 use crate::rates::Rates;
 use crate::selftest::SelfTest;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) selftest: Arc<SelfTest>,
     pub(crate) lag: Arc<Lag>,
     pub(crate) rates: Mutex<Rates>,
+    pub(crate) lookups: Mutex<Lookups>,
     /// Places for any probe.
     pub(crate) places: Arc<Semaphore>,
     /// Places for confirmations only.
@@ -114,10 +116,14 @@ impl Shared {
     /// Runs the probe and makes its result.
     async fn measure(&self, job: &Job) -> MeasuredResult {
         let spec = &job.check.spec;
-        let context = ProbeContext::new(self.environment.clone(), spec.timeout, spec.slow_after);
+        let mut context =
+            ProbeContext::new(self.environment.clone(), spec.timeout, spec.slow_after);
+        let is_asked = matches!(job.wish, Wish::Asked { .. });
+        context.second_after = self.lookups().second_after(&spec.check, spec.timeout, is_asked);
         let started_at = self.clock.uptime();
         let mut observation = self.observe(job, &context, started_at).await;
         let ended_at = started_at + observation.total;
+        self.lookups().ended(&spec.check, &observation);
         let island = match observation.outcome {
             // The agent's own end says nothing about anything, and must not take long.
             Outcome::Ok | Outcome::Slow | Outcome::Inconclusive { .. } => {
@@ -143,6 +149,10 @@ impl Shared {
             health,
             observation,
         }
+    }
+
+    pub(crate) fn lookups(&self) -> MutexGuard<'_, Lookups> {
+        self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The self-test's word on a failure; the last one known when the agent is ending.
@@ -213,6 +223,7 @@ impl Shared {
     fn suspect(&self, job: &Job, phase: &PhaseCell, started_at: Duration) {
         let health = health(&self.selftest, &self.lag, self.clock.uptime());
         self.selftest.request();
+        self.lookups().late(&job.check.spec.check, phase.current());
         self.outbox.push_suspect(SuspectDraft {
             check: job.check.spec.check.clone(),
             revision: job.check.spec.revision,

@@ -159,6 +159,9 @@ impl Prober {
             self.schedule.remove(check);
             self.addresses.remove(check);
         }
+        if !applied.removed.is_empty() {
+            self.shared.lookups().retain(|check| self.config.get(check).is_some());
+        }
         for assignment in &update.assignments {
             self.assign(assignment, sent);
         }

@@ -131,6 +131,7 @@ fn shared(
         selftest: Arc::clone(selftest),
         lag: Arc::clone(lag),
         rates: Mutex::new(rates),
+        lookups: Mutex::default(),
         places: Arc::new(Semaphore::new(limits.in_flight.saturating_sub(reserved).max(1))),
         reserved: Arc::new(Semaphore::new(reserved)),
         stop,

@@ -22,7 +22,9 @@ pub(crate) static FAKES: &[&dyn CheckKind] = &[&Fake];
 #[derive(Debug)]
 struct Fake;
 
-/// Does as told: `ok`, `fail`, `hang`, `panic`, `blocked`, or `denied`, which the policy refuses.
+/// Does as told: `ok`, `fail`, `hang`, `panic`, `blocked`, or `denied`, which the policy refuses;
+/// `nameless` fails to resolve, and tells in its evidence how many milliseconds the second resolver
+/// had to wait.
 #[derive(Debug)]
 struct FakeProbe {
     does: String,
@@ -45,7 +47,9 @@ impl CheckKind for Fake {
     fn parse(&self, options: &Value) -> Result<Box<dyn Probe>, Vec<OptionProblem>> {
         let text = |key: &str| options[key].as_str().unwrap_or_default().to_owned();
         let does = text("does");
-        if !["ok", "fail", "hang", "panic", "blocked", "denied"].contains(&does.as_str()) {
+        if !["ok", "fail", "hang", "panic", "blocked", "denied", "nameless"]
+            .contains(&does.as_str())
+        {
             return Err(vec![OptionProblem::at(&["does"], "cannot do that")]);
         }
         let runs = text("runs");
@@ -72,7 +76,7 @@ impl Probe for FakeProbe {
     ) -> Pin<Box<dyn Future<Output = Observation> + Send + 'a>> {
         RUNS.lock().unwrap().push(self.runs.clone());
         Box::pin(async {
-            let mut retry_after = None;
+            let (mut retry_after, mut body_bytes) = (None, None);
             let (total, outcome) = match self.does.as_str() {
                 "panic" => panic!("as told"),
                 "hang" => {
@@ -83,6 +87,11 @@ impl Probe for FakeProbe {
                 }
                 "fail" => {
                     let (phase, reason) = (Phase::Connect, Reason::Refused);
+                    (Duration::from_millis(1), Outcome::Fail { phase, reason })
+                }
+                "nameless" => {
+                    body_bytes = u64::try_from(context.second_after.as_millis()).ok();
+                    let (phase, reason) = (Phase::Dns, Reason::DnsFailed);
                     (Duration::from_millis(1), Outcome::Fail { phase, reason })
                 }
                 "blocked" => {
@@ -96,7 +105,7 @@ impl Probe for FakeProbe {
                 outcome,
                 total,
                 phases: Vec::new(),
-                evidence: Evidence { retry_after, ..Evidence::default() },
+                evidence: Evidence { retry_after, body_bytes, ..Evidence::default() },
             }
         })
     }

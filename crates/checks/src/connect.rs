@@ -84,7 +84,7 @@ pub(crate) async fn connect(
 ) -> Result<TcpStream, Stop> {
     let environment = &context.environment;
     environment.policy.judge_port(endpoint.port).map_err(|rule| Stop::denied(&rule))?;
-    let addresses = resolve(trace, environment, endpoint, family).await?;
+    let addresses = resolve(trace, context, endpoint, family).await?;
     let target = SocketAddr::new(permitted(environment, &addresses)?, endpoint.port);
     trace.watch.enter(Phase::Connect);
     trace.evidence.resolved = addresses;
@@ -102,13 +102,15 @@ pub(crate) async fn connect(
 
 async fn resolve(
     trace: &mut Trace,
-    environment: &Environment,
+    context: &ProbeContext,
     endpoint: &Endpoint,
     family: IpFamily,
 ) -> Result<Vec<IpAddr>, Stop> {
     let Some(address) = endpoint.literal() else {
         trace.watch.enter(Phase::Dns);
-        return environment.resolver.addresses(&endpoint.host, family).await;
+        let resolver = &context.environment.resolver;
+        let used = &mut trace.evidence.resolver;
+        return resolver.addresses(&endpoint.host, family, context.second_after, used).await;
     };
     if family.holds(address) {
         Ok(vec![address])

@@ -8,7 +8,7 @@ use std::time::Duration;
 use quorate_model::Phase;
 
 use crate::policy::Policy;
-use crate::resolve::Resolver;
+use crate::resolve::{Resolver, second_after};
 use crate::tls::{TlsBase, TlsError};
 use crate::wall::WallClock;
 
@@ -75,6 +75,17 @@ impl Environment {
         })
     }
 
+    /// The same with a second resolver at these addresses, which is asked when the system's is in
+    /// trouble; without any if there are none. It is reached directly, whatever the egress.
+    pub fn with_second_resolver(
+        mut self,
+        servers: &[SocketAddr],
+    ) -> Result<Self, EnvironmentError> {
+        let resolver = Resolver::clone(&self.resolver).with_second(servers);
+        self.resolver = Arc::new(resolver.map_err(EnvironmentError::Resolver)?);
+        Ok(self)
+    }
+
     /// What this agent may contact.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -95,6 +106,8 @@ pub struct ProbeContext {
     pub slow_after: Duration,
     /// How to reach the world, and what of it.
     pub environment: Environment,
+    /// How long the first resolver is waited for before the second one is asked.
+    pub second_after: Duration,
     /// Where the probe notes its phase.
     pub phase: PhaseCell,
 }
@@ -102,6 +115,12 @@ pub struct ProbeContext {
 impl ProbeContext {
     /// The context of one probe, with a phase cell of its own.
     pub fn new(environment: Environment, timeout: Duration, slow_after: Duration) -> Self {
-        Self { timeout, slow_after, environment, phase: PhaseCell::default() }
+        Self {
+            timeout,
+            slow_after,
+            environment,
+            second_after: second_after(timeout),
+            phase: PhaseCell::default(),
+        }
     }
 }

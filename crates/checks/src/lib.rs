@@ -23,6 +23,6 @@ pub use context::{Egress, Environment, EnvironmentError, PhaseCell, ProbeContext
 pub use network::Network;
 pub use policy::Policy;
 pub use registry::{CheckKind, KINDS, Probe, kind};
-pub use resolve::Resolver;
+pub use resolve::{Resolver, second_after};
 pub use tls::TlsError;
 pub use wall::WallClock;

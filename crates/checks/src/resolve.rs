@@ -1,15 +1,17 @@
 //! From names to addresses.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use quorate_model::{Phase, Reason};
+use quorate_model::{Outcome, Phase, Reason, ResolverUse};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,6 +21,10 @@ use crate::phase::Stop;
 
 /// The most addresses of one answer that are looked at and reported.
 const ADDRESSES_MAX: usize = 16;
+/// The longest that the first resolver is waited for before the second one is asked.
+const SECOND_AFTER_MAX: Duration = Duration::from_secs(1);
+/// How long the second resolver may take for one answer; it is asked twice.
+const SECOND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The address family to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -77,24 +83,17 @@ impl IpFamily {
     }
 }
 
-/// The machine's resolver: name servers and search list of `/etc/resolv.conf`, and `/etc/hosts`,
-/// both read once. Nothing is cached, so that each probe measures a lookup.
-#[derive(Clone)]
+/// Where names are looked up: the machine's resolver, and a second one for when that is in trouble.
+/// Nothing is cached, so that each probe measures a lookup.
+#[derive(Debug, Clone)]
 pub struct Resolver {
-    any: TokioResolver,
-    v4: TokioResolver,
-    v6: TokioResolver,
-}
-
-impl std::fmt::Debug for Resolver {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resolver").finish_non_exhaustive()
-    }
+    first: Servers,
+    second: Option<Servers>,
 }
 
 impl Resolver {
-    /// Reads the system's configuration. Without `/etc/resolv.conf` the name server is 127.0.0.1,
-    /// as for the C library.
+    /// The machine's: name servers and search list of `/etc/resolv.conf`, and `/etc/hosts`, both
+    /// read once. Without `/etc/resolv.conf` the name server is 127.0.0.1, as for the C library.
     pub fn system() -> Result<Self, NetError> {
         let (config, options) = match hickory_resolver::system_conf::read_system_conf() {
             Ok(read) => read,
@@ -105,10 +104,87 @@ impl Resolver {
             }
             Err(error) => return Err(error),
         };
-        Self::with(&config, &options)
+        Ok(Self { first: Servers::with(&config, &options)?, second: None })
     }
 
-    /// With these name servers.
+    /// The same with these name servers as the second resolver; without any if there are none.
+    pub(crate) fn with_second(self, servers: &[SocketAddr]) -> Result<Self, NetError> {
+        let second = (!servers.is_empty()).then(|| Servers::at(servers)).transpose()?;
+        Ok(Self { second, ..self })
+    }
+
+    /// The addresses of `name`, in the order of the answer: at least one, at most 16.
+    ///
+    /// The second resolver is asked as soon as the first one has failed, or has been silent for
+    /// `second_after`; whichever answers first with an address is right. A failure is the first
+    /// one's. Notes in `used` which one it took, if not the first alone.
+    pub(crate) async fn addresses(
+        &self,
+        name: &str,
+        family: IpFamily,
+        second_after: Duration,
+        used: &mut Option<ResolverUse>,
+    ) -> Result<Vec<IpAddr>, Stop> {
+        let first = self.first.addresses(name, family);
+        let Some(second) = &self.second else {
+            return first.await;
+        };
+        let second = second.addresses(name, family);
+        tokio::pin!(first, second);
+        let mut failure = match tokio::time::timeout(second_after, &mut first).await {
+            Ok(Err(stop)) if stop.outcome.is_fail() => Some(stop),
+            Ok(found) => return found,
+            Err(_) => None,
+        };
+        let before = used.replace(ResolverUse::Neither);
+        let mut refusal: Option<Stop> = None;
+        loop {
+            tokio::select! {
+                biased; // the first one is right if both are
+                found = &mut first, if failure.is_none() => match found {
+                    Ok(found) => {
+                        *used = before;
+                        return Ok(found);
+                    }
+                    Err(stop) => failure = Some(stop),
+                },
+                found = &mut second, if refusal.is_none() => match found {
+                    Ok(found) => {
+                        *used = Some(ResolverUse::Second);
+                        return Ok(found);
+                    }
+                    Err(stop) => refusal = Some(stop),
+                },
+            }
+            if let (Some(failure), Some(refusal)) = (&mut failure, &refusal) {
+                let message =
+                    format!("{}; the second resolver: {}", failure.message, refusal.message);
+                return Err(Stop { message, ..failure.clone() });
+            }
+        }
+    }
+}
+
+/// How long a probe waits for the first resolver before it asks the second one, too: well before it
+/// is late itself, and longer than a resolver needs that has to look far.
+pub fn second_after(timeout: Duration) -> Duration {
+    (timeout / 4).min(SECOND_AFTER_MAX)
+}
+
+/// Name servers that are asked alike.
+#[derive(Clone)]
+struct Servers {
+    v4: TokioResolver,
+    v6: TokioResolver,
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Servers").finish_non_exhaustive()
+    }
+}
+
+impl Servers {
     fn with(config: &ResolverConfig, options: &ResolverOpts) -> Result<Self, NetError> {
         let build = |strategy| {
             let mut options = options.clone();
@@ -118,36 +194,62 @@ impl Resolver {
                 .with_options(options)
                 .build()
         };
-        Ok(Self {
-            any: build(LookupIpStrategy::Ipv4thenIpv6)?,
-            v4: build(LookupIpStrategy::Ipv4Only)?,
-            v6: build(LookupIpStrategy::Ipv6Only)?,
-        })
+        Ok(Self { v4: build(LookupIpStrategy::Ipv4Only)?, v6: build(LookupIpStrategy::Ipv6Only)? })
     }
 
-    /// The addresses of `name`, in the order of the answer: at least one, at most 16.
-    pub(crate) async fn addresses(
-        &self,
-        name: &str,
-        family: IpFamily,
-    ) -> Result<Vec<IpAddr>, Stop> {
-        let resolver = match family {
-            IpFamily::Any => &self.any,
-            IpFamily::V4 => &self.v4,
-            IpFamily::V6 => &self.v6,
-        };
-        match resolver.lookup_ip(name).await {
-            Ok(found) => {
-                let addresses: Vec<_> = found
-                    .iter()
-                    .filter(|address| family.holds(*address))
-                    .take(ADDRESSES_MAX)
-                    .collect();
-                if addresses.is_empty() { Err(no_address(name, family)) } else { Ok(addresses) }
+    /// Those at these addresses, asked all at once.
+    fn at(servers: &[SocketAddr]) -> Result<Self, NetError> {
+        let server = |address: &SocketAddr| {
+            let mut server = NameServerConfig::udp_and_tcp(address.ip());
+            for connection in &mut server.connections {
+                connection.port = address.port();
             }
-            Err(error) => Err(failed(name, family, &error)),
+            server
+        };
+        let config =
+            ResolverConfig::from_parts(None, Vec::new(), servers.iter().map(server).collect());
+        let mut options = ResolverOpts::default();
+        options.timeout = SECOND_TIMEOUT;
+        options.attempts = 2;
+        options.num_concurrent_reqs = servers.len();
+        Self::with(&config, &options)
+    }
+
+    /// The addresses of `name`. Of any family means IPv4 unless the name has no such address: a
+    /// resolver that fails does not make a probe take another path.
+    async fn addresses(&self, name: &str, family: IpFamily) -> Result<Vec<IpAddr>, Stop> {
+        let resolver = if family == IpFamily::V6 { &self.v6 } else { &self.v4 };
+        let found = look_up(resolver, name, family).await;
+        match found {
+            Err(none) if family == IpFamily::Any && is_absent(&none) => {
+                match look_up(&self.v6, name, family).await {
+                    Err(stop) if is_absent(&stop) => Err(none),
+                    found => found,
+                }
+            }
+            found => found,
         }
     }
+}
+
+async fn look_up(
+    resolver: &TokioResolver,
+    name: &str,
+    family: IpFamily,
+) -> Result<Vec<IpAddr>, Stop> {
+    match resolver.lookup_ip(name).await {
+        Ok(found) => {
+            let addresses: Vec<_> =
+                found.iter().filter(|address| family.holds(*address)).take(ADDRESSES_MAX).collect();
+            if addresses.is_empty() { Err(no_address(name, family)) } else { Ok(addresses) }
+        }
+        Err(error) => Err(failed(name, family, &error)),
+    }
+}
+
+/// Whether a resolver said that there is no such address, rather than nothing.
+fn is_absent(stop: &Stop) -> bool {
+    matches!(stop.outcome, Outcome::Fail { reason: Reason::NameNotFound | Reason::NoAddress, .. })
 }
 
 fn no_address(name: &str, family: IpFamily) -> Stop {

@@ -42,8 +42,8 @@ pub use outcome::{BlockReason, Doubt, Outcome, Phase, Reason};
 pub use problem::OptionProblem;
 pub use region::Region;
 pub use result::{
-    Evidence, Health, HttpHop, MeasuredResult, Observation, PhaseTiming, ProbeResult, ResultId,
-    Suspicion,
+    Evidence, Health, HttpHop, MeasuredResult, Observation, PhaseTiming, ProbeResult, ResolverUse,
+    ResultId, Suspicion,
 };
 pub use secret::Secret;
 pub use status::{StatusCode, StatusInfo, StatusOutcome, status_codes_in_markdown};

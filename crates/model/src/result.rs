@@ -57,6 +57,18 @@ pub struct Evidence {
     pub retry_after: Option<Duration>,
     /// Bytes of the body read, after decoding.
     pub body_bytes: Option<u64>,
+    /// What it took to resolve the target's name, if the first resolver did not do.
+    pub resolver: Option<ResolverUse>,
+}
+
+words! {
+    /// What it took to resolve a name when the first resolver was in trouble.
+    ResolverUse {
+        /// The second resolver gave the address.
+        Second = "second",
+        /// Neither gave one.
+        Neither = "neither",
+    }
 }
 
 /// One answer of an HTTP exchange.

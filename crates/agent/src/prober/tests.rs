@@ -57,6 +57,7 @@ impl Bench {
             selftest: Arc::clone(&selftest),
             lag: Arc::new(Lag::default()),
             rates: Mutex::new(Rates::new(200, 5, 100)),
+            lookups: Mutex::default(),
             places: Arc::new(Semaphore::new(48)),
             reserved: Arc::new(Semaphore::new(16)),
             stop: tasks.token(),
@@ -304,6 +305,21 @@ async fn an_agent_that_cannot_keep_up_says_nothing_of_its_targets() {
         let result = bench.wait_for(1).await.remove(0);
         assert_eq!((result.outcome.as_str(), result.reason.as_str()), word);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_trouble_with_a_name_asks_both_resolvers_at_once() {
+    let bench = Bench::new(None);
+    bench.configure(spec("nameless", 1, "nameless"), NOW).await;
+    bench.wait_for(1).await;
+    bench.ask(1, "nameless", 1, Duration::from_secs(5)).await;
+    bench.pass(70).await;
+    let waits: Vec<_> = bench
+        .results()
+        .iter()
+        .map(|result| (result.round, result.evidence.as_ref().unwrap().body_bytes))
+        .collect();
+    assert_eq!(waits, [(0, Some(1_000)), (1, Some(0)), (0, Some(1_000))]);
 }
 
 #[tokio::test(start_paused = true)]

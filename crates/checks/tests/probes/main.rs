@@ -7,6 +7,7 @@ mod egress;
 mod hostile;
 mod http;
 mod redirects;
+mod resolver;
 mod server;
 mod tcp;
 mod tls;

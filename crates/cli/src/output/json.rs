@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use quorate_model::{Check, Observation, Outcome, PhaseTiming};
+use quorate_model::{Check, Observation, Outcome, PhaseTiming, ResolverUse};
 use serde_json::{Value, json};
 
 use super::table::{bare, incident_state, state_word};
@@ -201,6 +201,7 @@ pub(crate) fn observation(check: &Check, seen: &Observation) -> Value {
         "total_ms": fine_millis(seen.total),
         "phases": phases(&seen.phases),
         "resolved": evidence.resolved,
+        "resolver": evidence.resolver.map(ResolverUse::as_str),
         "address": evidence.address,
         "status": evidence.status,
         "protocol": evidence.protocol,

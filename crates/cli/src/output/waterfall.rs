@@ -72,6 +72,7 @@ fn facts(lines: &mut Vec<String>, observation: &Observation) {
         }
     };
     fact("address", evidence.address.map(|address| address.to_string()));
+    fact("resolver", evidence.resolver.map(|used| used.to_string()));
     fact("protocol", evidence.protocol.as_deref().map(escaped));
     fact("status", evidence.status.map(|status| status.to_string()));
     fact("body", evidence.body_bytes.map(|bytes| format!("{bytes} bytes")));

@@ -379,6 +379,11 @@ pub struct Evidence {
     /// Bytes of the decoded body; absent if there was none.
     #[prost(int64, optional, tag = "10")]
     pub body_bytes: ::core::option::Option<i64>,
+    /// What it took to resolve the name when the first resolver failed or was silent: `second` if the
+    /// agent's second resolver gave the address, `neither` if that was asked as well and gave none.
+    /// Empty if the first resolver did, there is no second one, or there was nothing to resolve.
+    #[prost(string, tag = "11")]
+    pub resolver: ::prost::alloc::string::String,
 }
 /// One answer of an HTTP exchange.
 #[derive(Clone, PartialEq, ::prost::Message)]

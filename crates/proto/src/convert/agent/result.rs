@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use quorate_model::{
     AgentId, BlockReason, BootId, Doubt, Evidence, HttpHop, MeasuredResult, Observation, Outcome,
-    Phase, PhaseTiming, ProbeResult, Reason, RegionId, ResultId, Revision, RoundId, Timestamp,
+    Phase, PhaseTiming, ProbeResult, Reason, RegionId, ResolverUse, ResultId, Revision, RoundId,
+    Timestamp,
 };
 
 use super::scalar::{cut, id_from_wire, non_empty};
@@ -193,6 +194,7 @@ pub(in crate::convert) fn evidence_to_wire(evidence: &Evidence) -> wire::Evidenc
         pop_hint: optional(&evidence.pop_hint),
         retry_after: evidence.retry_after.map(duration_to_wire),
         body_bytes: evidence.body_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        resolver: evidence.resolver.map_or_else(String::new, |used| used.to_string()),
     }
 }
 
@@ -228,6 +230,11 @@ pub(in crate::convert) fn evidence_from_wire(
                     field: "evidence.body_bytes",
                     problem: "is below zero",
                 })
+            })
+            .transpose()?,
+        resolver: (!evidence.resolver.is_empty())
+            .then(|| {
+                word_from_wire("evidence.resolver", &evidence.resolver, ResolverUse::from_word)
             })
             .transpose()?,
     })

@@ -40,6 +40,7 @@ fn measured(outcome: Outcome) -> MeasuredResult {
                 protocol: Some("HTTP/2".into()),
                 cert_not_after: Some(Timestamp::from_micros(-1)),
                 pop_hint: Some("FRA".into()),
+                resolver: Some(quorate_model::ResolverUse::Second),
                 retry_after: Some(Duration::from_secs(120)),
                 body_bytes: Some(0),
             },
