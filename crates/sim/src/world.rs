@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use quorate_model::{
-    BlockReason, Evidence, Observation, Outcome, Phase, Reason, RegionId, Timestamp,
+    BlockReason, Evidence, Observation, Outcome, Phase, Reason, RegionId, ResolverUse, Timestamp,
 };
 
 use crate::random::Draw;
@@ -39,6 +39,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) slow_after: Duration,
     /// Whether a confirmation round wants it.
     pub(crate) asked: bool,
+    /// How long the first resolver is waited for before the second one is asked.
+    pub(crate) second_after: Duration,
     /// Different for each probe.
     pub(crate) number: u64,
     pub(crate) now: Timestamp,
@@ -194,6 +196,10 @@ impl World {
             }
             if let Trouble::Slow { by } = trouble {
                 slower += by;
+            } else if let Trouble::Dns { place: DnsPlace::Primary, other: false } = trouble {
+                // The first resolver is silent, and the second is as far away as the target.
+                slower += ask.second_after + trip;
+                evidence.resolver = Some(ResolverUse::Second);
             } else if let Some(seen) =
                 self.trouble(ask, &target, (index, &trouble), (trip, &mut evidence))
             {
@@ -259,12 +265,10 @@ impl World {
                 let seen = Evidence { resolved: vec![elsewhere], address: Some(elsewhere), ..seen };
                 failed(Phase::Assert, Reason::Body, trip, seen)
             }
-            Trouble::Dns { place: DnsPlace::Primary, .. } if ask.asked => return None,
-            Trouble::Dns { place: DnsPlace::Primary, .. } => {
-                let seen = Evidence { resolved: Vec::new(), address: None, ..seen };
-                failed(Phase::Dns, Reason::DnsFailed, ask.timeout / 2, seen)
+            Trouble::Dns { place: DnsPlace::All | DnsPlace::Authoritative, .. } => {
+                let resolver = Some(ResolverUse::Neither);
+                timed_out(ask, Phase::Dns, Evidence { resolver, ..Evidence::default() })
             }
-            Trouble::Dns { .. } => timed_out(ask, Phase::Dns, Evidence::default()),
             Trouble::Tls { reason, edges } => {
                 if target.kind == TargetKind::Dns || !(edges.is_empty() || on_edge(edges)) {
                     return None;
@@ -287,7 +291,7 @@ impl World {
                 }
                 broken(ask, *code, trip, seen)
             }
-            Trouble::Slow { .. } | Trouble::ProxyOk => return None,
+            Trouble::Dns { .. } | Trouble::Slow { .. } | Trouble::ProxyOk => return None,
         })
     }
 

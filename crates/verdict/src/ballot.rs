@@ -15,7 +15,7 @@ use crate::cause::{self, Witness};
 use crate::certificate::Near;
 use crate::count::Count;
 use crate::evidence::MilliNats;
-use crate::vote::{AgentVote, Group, Reading};
+use crate::vote::{AgentVote, Group, Lookup, Reading};
 
 /// The votes behind a verdict.
 pub(crate) struct Votes<'a> {
@@ -57,6 +57,15 @@ impl Votes<'_> {
         })
     }
 
+    /// The regions that succeed, but by their second resolver only.
+    fn by_second<'a>(&self, ctx: &Context<'a>) -> Vec<&'a str> {
+        let by_second = self.each().filter(|(_, reading, vote)| {
+            let lookups = vote.and_then(AgentVote::lookups);
+            reading.succeeds() && lookups == Some(Lookup::Second)
+        });
+        by_second.map(|(group, ..)| ctx.roster.region(group.region).id.as_str()).collect()
+    }
+
     /// Who is probably responsible, and what else would fit; `None` if the votes no longer show it.
     pub(crate) fn cause(&self, ctx: &Context<'_>, state: State) -> Option<(Cause, Vec<Cause>)> {
         let witnesses = |holds: &dyn Fn(&Reading) -> bool| -> Vec<Witness<'_>> {
@@ -65,16 +74,19 @@ impl Votes<'_> {
                 .filter_map(|(group, _, vote)| {
                     let vote = vote?;
                     let region = ctx.fleet.regions.get(&ctx.roster.region(group.region).id);
-                    Some(Witness { region, outcome: vote.outcome, status: vote.status })
+                    let (outcome, status) = (vote.outcome, vote.status);
+                    Some(Witness { region, outcome, status, lookup: vote.lookup() })
                 })
                 .collect()
         };
         let failing = witnesses(&|reading| self.count.is_failing(reading));
         let only = match state {
+            State::Up if !self.by_second(ctx).is_empty() => Some(Cause::Resolver),
             State::Unknown | State::Up => Some(Cause::None),
             State::Partial | State::Down if !failing.is_empty() => {
                 let fine = witnesses(&Reading::succeeds);
-                let mut fitting = cause::of_failures(&failing, &fine).into_iter();
+                let needed = self.count.needed.unwrap_or(usize::MAX);
+                let mut fitting = cause::of_failures(&failing, &fine, needed).into_iter();
                 return fitting.next().map(|first| (first, fitting.collect()));
             }
             State::Degraded if self.is_about_certificate() => Some(Cause::TargetTls),
@@ -155,6 +167,10 @@ impl Votes<'_> {
         if let Some(share) = self.count.intermittent_ppm.filter(|_| state == State::Degraded) {
             parts.push(format!("about {} % of scheduled probes fail", (share + 5_000) / 10_000));
         }
+        let by_second = self.by_second(ctx);
+        if !by_second.is_empty() {
+            parts.push(format!("only by the second resolver from {}", by_second.join(", ")));
+        }
         parts.extend(self.proof_in_words(ctx, state));
         parts.extend(also_dated);
         let parts = parts.join("; ");
@@ -222,9 +238,17 @@ fn entry(ctx: &Context<'_>, group: &Group, reading: &Reading) -> BallotEntry {
         age: started.map(|started| ctx.now - started),
         failed_in_a_row: if is_failure { u32::from(in_a_row) } else { 0 },
         counted: reading.counted,
-        message: vote.map(|vote| vote.message().to_owned()).unwrap_or_default(),
+        message: vote.map(remark).unwrap_or_default(),
         address: vote.and_then(|vote| vote.address),
         evidence_milli_nats: 0,
+    }
+}
+
+/// The sentence of a vote: of a success that took more than usual, what it took.
+fn remark(vote: &AgentVote) -> String {
+    match vote.message() {
+        "" if vote.lookup() == Some(Lookup::Second) => "resolved by the second resolver".to_owned(),
+        message => message.to_owned(),
     }
 }
 

@@ -11,6 +11,7 @@ mod onset;
 mod publish;
 mod pursue;
 mod remember;
+mod resolver;
 mod weigh;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::memory::Memory;
 use crate::mixed::Mixed;
 use crate::mute::Mutes;
 use crate::quorum::Ruling;
+use crate::resolvers::Resolvers;
 use crate::vote::{AgentVote, Group, Reading, Say, Sight, Taken};
 use crate::{Effect, recovery, slow};
 use remember::Kept;
@@ -61,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) next_round: u64,
     pub(crate) hosts: Hosts,
     pub(crate) conflicts: Conflicts,
+    pub(crate) resolvers: Resolvers,
 }
 
 /// A probe that tells how reliable its region is.
@@ -93,6 +96,8 @@ pub(crate) struct Case {
     grace: Timestamp,
     kept: Kept,
     is_paced: bool,
+    /// Whether some agent may reach the target only by its second resolver.
+    asks_second: bool,
     pub(crate) alarm: Option<Timestamp>,
 }
 
@@ -113,6 +118,7 @@ impl Case {
             grace: now + freshness(&check),
             kept: Kept::default(),
             is_paced: false,
+            asks_second: false,
             alarm: None,
             check,
         }
@@ -205,6 +211,7 @@ impl Case {
         if is_conclusive && self.memory.latched == State::Down {
             self.note_answer(started, (region, agent), say == Say::Fail);
         }
+        self.asks_second |= result.observation.evidence.resolver.is_some();
         let group = self.group(region)?;
         let Taken { is_last, in_a_row } =
             group.insert(agent, result, (started, say), fresh_until)?;
@@ -369,6 +376,7 @@ impl Case {
             self.weigh(ctx, &count, effects)
         };
         self.dispute(ctx, &mut shared.conflicts);
+        self.consult(ctx, &mut shared.resolvers);
         self.publish(ctx, &count, filing, effects);
         self.keep(ctx, effects);
         self.wake(ctx, &count)

@@ -5,10 +5,11 @@
 //!
 //! 1. Slow or blocked, without a failing quorum: that itself.
 //! 2. Exactly one failing region while others succeed: the path from there, whatever labels it has.
-//! 3. A label (provider, then country, then transit) that all of F have and none of O: that label.
-//! 4. All of F were told by a gateway that its origin is in trouble: the origin.
-//! 5. One symptom in more than half of F: that symptom.
-//! 6. Else: mixed.
+//! 3. The name, if a quorum cannot resolve it by their second resolvers either.
+//! 4. A label (provider, then country, then transit) that all of F have and none of O: that label.
+//! 5. All of F were told by a gateway that its origin is in trouble: the origin.
+//! 6. One symptom in more than half of F: that symptom.
+//! 7. Else: mixed.
 //!
 //! The rules below the first that match too are not wrong either: the verdict lists them as what
 //! else would fit. A label that all regions of a check have is among them when all fail, for then
@@ -21,12 +22,15 @@ use std::collections::BTreeMap;
 
 use quorate_model::{Cause, Outcome, Phase, Reason, Region, StatusInfo};
 
+use crate::vote::Lookup;
+
 /// One region's evidence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Witness<'a> {
     pub(crate) region: Option<&'a Region>,
     pub(crate) outcome: Outcome,
     pub(crate) status: Option<u16>,
+    pub(crate) lookup: Option<Lookup>,
 }
 
 /// Labels that can be responsible, in the order in which they are tried.
@@ -37,14 +41,21 @@ const LABELS: [(&str, Cause); 3] = [
 ];
 
 /// The causes of the failures of `failing` while `fine` succeed that fit, the most probable first;
-/// `none` alone if nothing fails.
-pub(crate) fn of_failures(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Vec<Cause> {
+/// `none` alone if nothing fails. `needed` are as many as a quorum.
+pub(crate) fn of_failures(
+    failing: &[Witness<'_>],
+    fine: &[Witness<'_>],
+    needed: usize,
+) -> Vec<Cause> {
     if failing.is_empty() {
         return vec![Cause::None];
     }
     let mut fitting = Vec::new();
     if failing.len() == 1 && !fine.is_empty() {
         fitting.push(Cause::Path);
+    }
+    if failing.iter().filter(|witness| is_nameless(witness)).count() >= needed {
+        fitting.push(Cause::TargetDns);
     }
     let shared = shared_labels(failing, fine);
     // Where nobody succeeds, nothing tells a label that all have from the target.
@@ -54,7 +65,8 @@ pub(crate) fn of_failures(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Vec<
     if failing.iter().all(|witness| witness.status.is_some_and(is_of_origin)) {
         fitting.push(Cause::Origin);
     }
-    fitting.extend(dominant_symptom(failing));
+    let symptom = dominant_symptom(failing).filter(|symptom| !fitting.contains(symptom));
+    fitting.extend(symptom);
     if fitting.is_empty() {
         fitting.push(Cause::TargetMixed);
     }
@@ -62,6 +74,11 @@ pub(crate) fn of_failures(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Vec<
         fitting.extend(&shared);
     }
     fitting
+}
+
+/// Whether the second resolver could not resolve the name either.
+fn is_nameless(witness: &Witness<'_>) -> bool {
+    symptom(witness.outcome) == Cause::TargetDns && witness.lookup == Some(Lookup::Neither)
 }
 
 fn dominant_symptom(failing: &[Witness<'_>]) -> Option<Cause> {
@@ -151,13 +168,19 @@ mod tests {
                 region: Some(region),
                 outcome: Outcome::Fail { phase: Phase::Connect, reason: *reason },
                 status: *status,
+                lookup: None,
             })
             .collect();
         let fine: Vec<Witness<'_>> = fine
             .iter()
-            .map(|region| Witness { region: Some(region), outcome: Outcome::Ok, status: None })
+            .map(|region| Witness {
+                region: Some(region),
+                outcome: Outcome::Ok,
+                status: None,
+                lookup: None,
+            })
             .collect();
-        of_failures(&failing, &fine)
+        of_failures(&failing, &fine, 3)
     }
 
     fn check(failing: &[(&Region, Reason, Option<u16>)], fine: &[&Region], cause: Cause) {
@@ -182,6 +205,25 @@ mod tests {
         assert_eq!(fitting(&[told(&a), told(&c)], &[]), [Cause::Origin, Cause::TargetHttp]);
         let mixed = [failed(&a), (&d, Reason::Refused, None)];
         assert_eq!(fitting(&mixed, &[]), [Cause::TargetMixed, Cause::PathCountry]);
+    }
+
+    #[test]
+    fn a_name_that_a_quorum_cannot_resolve_by_any_resolver_is_the_targets() {
+        let (a, b) = (region("a", "aws", "us"), region("b", "aws", "ie"));
+        let (c, d) = (region("c", "aws", "in"), region("d", "ovh", "us"));
+        let witness = |region, lookup| Witness {
+            region: Some(region),
+            outcome: Outcome::Fail { phase: Phase::Dns, reason: Reason::Timeout },
+            status: None,
+            lookup: Some(lookup),
+        };
+        let fine = [Witness { outcome: Outcome::Ok, ..witness(&d, Lookup::First) }];
+        let all = [&a, &b, &c].map(|region| witness(region, Lookup::Neither));
+        assert_eq!(of_failures(&all, &fine, 3), [Cause::TargetDns, Cause::PathProvider]);
+        // Where there is no second resolver, what the regions share comes first.
+        let one_alone = [all[0], all[1], witness(&c, Lookup::Alone)];
+        assert_eq!(of_failures(&one_alone, &fine, 3), [Cause::PathProvider, Cause::TargetDns]);
+        assert_eq!(of_failures(&all[..1], &fine, 3)[0], Cause::Path);
     }
 
     #[test]

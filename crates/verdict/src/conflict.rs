@@ -38,6 +38,7 @@ use std::time::Duration;
 use quorate_model::Timestamp;
 
 use crate::liveness::RegionIx;
+use crate::operators::named;
 
 /// What a failure adds that the others contradict, in thousandths of a nat.
 const CONFLICT: i32 = 5_070;
@@ -245,14 +246,11 @@ impl Conflicts {
 
     /// Some of the networks in dispute, for people.
     pub(crate) fn disputes(&self, region: RegionIx, now: Timestamp) -> String {
-        /// More names help nobody.
-        const NAMED: usize = 3;
         let Some(record) = self.records.get(region.0 as usize) else {
             return String::new();
         };
         let all: Vec<String> = record.disputed(now).map(ToString::to_string).collect();
-        let named = all.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-        if all.len() > NAMED { format!("{named} and {} more", all.len() - NAMED) } else { named }
+        named(all.iter().map(String::as_str))
     }
 }
 

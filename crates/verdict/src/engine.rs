@@ -194,6 +194,12 @@ impl Engine {
                 self.wake_check(ix, now);
             }
         }
+        let roster = &self.roster;
+        self.shared.resolvers.retain(now, |agent, check| {
+            let check = fleet.checks.get(check);
+            check.is_some_and(|check| check.regions.contains(&roster.region_of(agent).id))
+        });
+        self.heed_resolvers(now);
         self.watch.hold_until = now + self.fleet.policy.lost_after;
         self.watch_fleet(now);
     }
@@ -343,6 +349,7 @@ impl Engine {
             self.alarms.arm(&mut case.alarm, Subject::Check(ix), next);
         }
         self.heed_conflicts(now);
+        self.heed_resolvers(now);
     }
 
     /// Looks again which anchors are bad, and what that makes of the agents.
@@ -368,6 +375,14 @@ impl Engine {
         let (names, policy) = (&self.fleet.anchors, &self.fleet.policy);
         if let Some(next) = self.anchors.tend(names, policy, now, effects) {
             self.alarms.arm(&mut self.anchors.alarm, Subject::Anchors, next);
+        }
+    }
+
+    /// Looks at the regions whose resolvers are in trouble, or no longer.
+    fn heed_resolvers(&mut self, now: Timestamp) {
+        while let Some(region) = self.shared.resolvers.take_changed() {
+            let place = self.roster.region_mut(region);
+            self.alarms.arm(&mut place.alarm, Subject::Region(region), now);
         }
     }
 
@@ -419,7 +434,9 @@ impl Engine {
         let disputes = || self.shared.conflicts.disputes(ix, now);
         let policy = &self.fleet.policy;
         let next = operators::tend_region(&mut self.roster, ix, (policy, &disputes), now, effects);
-        if let Some(next) = next.into_iter().chain(review).min() {
+        let about = (&self.roster, policy);
+        let resolver = self.shared.resolvers.tend(ix, about, now, effects);
+        if let Some(next) = next.into_iter().chain(review).chain(resolver).min() {
             let place = self.roster.region_mut(ix);
             self.alarms.arm(&mut place.alarm, Subject::Region(ix), next);
         }

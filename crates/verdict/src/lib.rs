@@ -10,9 +10,8 @@
 //! region fails for nothing), `slow` (what fails now and then), `mixed` (what fails now and then and
 //! was taken for down), `certificate` (what will end soon), `recovery` (when it is over), `incident`
 //! (what people are told), `mute` (when they are not), `cause` (who is responsible), `clocks` (whose
-//! wall clock is wrong) and `operators` (what is wrong with
-//! ourselves). `case` applies them to one check, [`Engine`] to
-//! all.
+//! wall clock is wrong), `resolvers` (who cannot look up names) and `operators` (what is wrong with
+//! ourselves). `case` applies them to one check, [`Engine`] to all.
 
 mod alarms;
 mod anchors;
@@ -44,6 +43,7 @@ pub mod plan;
 mod quorum;
 mod recovery;
 pub mod replay;
+mod resolvers;
 pub mod schedule;
 mod slow;
 mod vote;

@@ -268,6 +268,11 @@ impl Roster {
         &self.regions[ix.place()]
     }
 
+    /// Where an agent votes.
+    pub(crate) fn region_of(&self, agent: AgentIx) -> &Place {
+        self.region(self.agent(agent).region)
+    }
+
     pub(crate) fn region_mut(&mut self, ix: RegionIx) -> &mut Place {
         &mut self.regions[ix.place()]
     }

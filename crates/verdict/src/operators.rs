@@ -45,6 +45,15 @@ pub(crate) fn notice(
     OperatorNotice { kind, at, resolved, region: None, agent: None, check: None, message }
 }
 
+/// The first few of these names, and how many more there are.
+pub(crate) fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    /// More names help nobody.
+    const NAMED: usize = 3;
+    let names: Vec<&str> = names.into_iter().collect();
+    let listed = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED { format!("{listed} and {} more", names.len() - NAMED) } else { listed }
+}
+
 pub(crate) fn of_agent(mut notice: OperatorNotice, agent: &AgentId, region: &RegionId) -> Effect {
     notice.agent = Some(agent.clone());
     notice.region = Some(region.clone());

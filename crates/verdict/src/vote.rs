@@ -27,6 +27,7 @@
 //! holds its vote without a detour.
 
 mod agents;
+mod lookup;
 mod recent;
 
 use std::net::IpAddr;
@@ -37,6 +38,7 @@ use crate::certificate::NEVER;
 use crate::limits::MESSAGE_CHARS_MAX;
 use crate::liveness::{Agent, AgentIx, RegionIx, RegionState, Roster};
 pub(crate) use agents::Votes;
+pub(crate) use lookup::Lookup;
 use recent::{Recent, Run, Seen};
 
 /// What a probe says about the target.
@@ -150,6 +152,16 @@ impl AgentVote {
         Some(if is_whole { self.run.since } else { known })
     }
 
+    /// How its last probe found the target; `None` before the first.
+    pub(crate) fn lookup(&self) -> Option<Lookup> {
+        self.recent.last().map(Seen::lookup)
+    }
+
+    /// What its last probes agree on about its resolvers, if anything.
+    pub(crate) fn lookups(&self) -> Option<Lookup> {
+        lookup::agreed(self.recent.iter().rev().map(Seen::lookup))
+    }
+
     /// What the last probe says of itself, in a sentence; empty when all is well.
     pub(crate) fn message(&self) -> &str {
         self.remark.as_ref().map_or("", |remark| &remark.message)
@@ -164,7 +176,8 @@ impl AgentVote {
         say: Say,
         fresh_until: Timestamp,
     ) -> Option<Taken> {
-        let seen = Seen::new(started, result.id.sequence, say);
+        let lookup = Lookup::of(&result.observation);
+        let seen = Seen::new(started, result.id.sequence, say, lookup);
         self.run = self.recent.insert(self.run, seen)?;
         let is_last = self.recent.last() == Some(seen);
         if is_last {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_agent::logic::{Lag, MemorySpool, Outbox, Rates, Rounds, Schedule};
+use quorate_agent::logic::{Lag, Lookups, MemorySpool, Outbox, Rates, Rounds, Schedule};
 use quorate_model::{
     AgentId, BootId, CheckId, Evidence, Health, ProbeSpec, RegionId, RoundId, Timestamp,
 };
@@ -77,6 +77,7 @@ pub(super) struct Member {
     pub(super) rates: Rates,
     pub(super) outbox: Outbox,
     pub(super) lag: Lag,
+    pub(super) lookups: Lookups,
     pub(super) test: SelfTest,
     /// Failures that wait for the word of a self-test.
     pub(super) undecided: BTreeMap<u64, Flight>,
@@ -111,6 +112,7 @@ impl Member {
             rates: Rates::new(LIMITS.0, LIMITS.1, LIMITS.2),
             outbox: outbox(),
             lag: Lag::default(),
+            lookups: Lookups::default(),
             test: SelfTest::default(),
             undecided: BTreeMap::new(),
             stream: None,
@@ -130,6 +132,7 @@ impl Member {
         self.rates = Rates::new(LIMITS.0, LIMITS.1, LIMITS.2);
         self.outbox = outbox();
         self.lag = Lag::default();
+        self.lookups = Lookups::default();
         self.test = SelfTest::default();
         self.undecided.clear();
         self.stream = None;

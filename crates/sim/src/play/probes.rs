@@ -87,15 +87,20 @@ impl Player {
         }
         self.probes += 1;
         flight.started = self.now;
-        let (region, id) = (self.members[agent].region.clone(), self.members[agent].id.clone());
+        let member = &self.members[agent];
+        let (region, id) = (member.region.clone(), member.id.clone());
+        let is_asked = flight.wish != Wish::Scheduled;
+        let (check, timeout) = (&flight.spec.check, flight.spec.timeout);
+        let second_after = member.lookups.second_after(check, timeout, is_asked);
         let target = self.targets.get(&flight.spec.check).cloned().unwrap_or_default();
         let seen = self.world.probe(&Ask {
             region: &region,
             agent: id.as_str(),
             target: &target,
-            timeout: flight.spec.timeout,
+            timeout,
             slow_after: flight.spec.slow_after,
-            asked: flight.wish != Wish::Scheduled,
+            asked: is_asked,
+            second_after,
             number: self.probes,
             now: self.now,
         });
@@ -123,6 +128,8 @@ impl Player {
             health: member.health(self.now),
         };
         member.outbox.push_suspect(draft);
+        let waits_in = seen.waits_in;
+        self.members[agent].lookups.late(&flight.spec.check, waits_in);
         self.request_test(agent);
         self.pump(agent);
     }
@@ -130,6 +137,9 @@ impl Player {
     pub(super) fn ended(&mut self, agent: usize, boot: u32, flight: Flight) {
         if !self.members[agent].lives(boot) {
             return;
+        }
+        if let Some(seen) = &flight.seen {
+            self.members[agent].lookups.ended(&flight.spec.check, &seen.observation);
         }
         match flight.seen.as_ref().map(|seen| seen.observation.outcome) {
             Some(Outcome::Fail { .. } | Outcome::Blocked { .. }) => self.decide(agent, flight),

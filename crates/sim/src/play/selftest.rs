@@ -95,6 +95,7 @@ impl Player {
             timeout: limit,
             slow_after: limit,
             asked: false,
+            second_after: Duration::ZERO,
             number: member.test.step,
             now: self.now,
         };

@@ -3,6 +3,7 @@
 use quorate_model::Timestamp;
 
 use super::Say;
+use super::lookup::Lookup;
 use crate::limits::RECENT_MAX;
 
 /// Probes in a row that said the same.
@@ -46,16 +47,21 @@ impl Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) started: Timestamp,
-    /// The end of its number: it tells two probes apart that started in the same microsecond.
+    /// The end of its number, which tells two probes apart that started in the same microsecond,
+    /// and in the lowest two bits how its lookup went: there is no room for a field of its own.
     sequence: u32,
     pub(super) say: Say,
 }
 
 impl Seen {
-    pub(super) fn new(started: Timestamp, sequence: u64, say: Say) -> Self {
+    pub(super) fn new(started: Timestamp, sequence: u64, say: Say, lookup: Lookup) -> Self {
         // Masked, so the conversion cannot fail.
-        let sequence = u32::try_from(sequence & u64::from(u32::MAX)).unwrap_or(0);
-        Self { started, sequence, say }
+        let end = u32::try_from(sequence & u64::from(u32::MAX >> 2)).unwrap_or(0);
+        Self { started, sequence: end << 2 | lookup.bits(), say }
+    }
+
+    pub(super) fn lookup(self) -> Lookup {
+        Lookup::of_bits(self.sequence & 0b11)
     }
 
     fn key(self) -> (Timestamp, u32) {
@@ -157,7 +163,8 @@ mod tests {
     const SAYS: [Say; 5] = [Say::Ok, Say::Slow, Say::Limited, Say::Forbidden, Say::Fail];
 
     fn seen(at: u64, sequence: u64, say: usize) -> Seen {
-        Seen::new(Timestamp::EPOCH + Duration::from_secs(at), sequence, SAYS[say])
+        let started = Timestamp::EPOCH + Duration::from_secs(at);
+        Seen::new(started, sequence, SAYS[say], Lookup::First)
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod onset;
 mod outage;
 mod properties;
 mod replay;
+mod resolver;
 mod restart;
 mod stage;
 mod votes;

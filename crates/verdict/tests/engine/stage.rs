@@ -7,7 +7,8 @@ use std::time::Duration;
 use quorate_model::{
     AgentId, AlertKind, AlertPolicy, BootId, CertificatePolicy, Check, CheckId, Evidence, Fleet,
     FleetPolicy, Health, NoticeKind, Observation, Outcome, PartialPolicy, Phase, ProbeResult,
-    Quorum, Reason, Region, RegionId, ResultId, Revision, RoundId, Suspicion, Timestamp, Verdict,
+    Quorum, Reason, Region, RegionId, ResolverUse, ResultId, Revision, RoundId, Suspicion,
+    Timestamp, Verdict,
 };
 use quorate_verdict::{Effect, Engine, Event, Restore, Transition, schedule};
 
@@ -48,6 +49,8 @@ pub(crate) struct Fault {
 pub(crate) enum What {
     /// Probes that start in it end like this, after so long.
     Sees(Outcome, Duration),
+    /// The same, and this is what it took to look the name up.
+    Looks(ResolverUse, Outcome, Duration),
     /// Nothing is reachable, anchors neither.
     Island,
     /// The process is gone.
@@ -334,7 +337,7 @@ impl Stage {
 
     fn probe(&mut self, agent: usize, round: Option<RoundId>) {
         let (outcome, takes) = match self.fault(agent) {
-            Some(What::Sees(outcome, takes)) => (*outcome, *takes),
+            Some(What::Sees(outcome, takes) | What::Looks(_, outcome, takes)) => (*outcome, *takes),
             Some(What::Island | What::Dead) => (TIMEOUT, secs(10)),
             None => (OK, LATENCY),
         };
@@ -371,6 +374,10 @@ impl Stage {
         takes: Duration,
     ) -> ProbeResult {
         let revision = self.revision();
+        let resolver = match self.fault(agent) {
+            Some(What::Looks(used, ..)) => Some(*used),
+            Some(What::Sees(..) | What::Island | What::Dead) | None => None,
+        };
         let member = &mut self.members[agent];
         member.sequence += 1;
         let status = (outcome == STATUS).then_some(503);
@@ -399,7 +406,7 @@ impl Stage {
                 outcome,
                 total: takes,
                 phases: Vec::new(),
-                evidence: Evidence { status, cert_not_after, ..Evidence::default() },
+                evidence: Evidence { status, cert_not_after, resolver, ..Evidence::default() },
             },
         }
     }
