@@ -74,6 +74,22 @@ impl Baseline {
         self.failures_milli = self.failures_milli.saturating_add(u64::from(is_failure) * 1_000);
     }
 
+    /// Takes in so many good trials, the first at `first` and each `every` after the one before.
+    pub(crate) fn learn_many(&mut self, (first, every, count): (Timestamp, Duration, u32)) {
+        let mut learned = 0;
+        while learned < count {
+            let at = first + every * learned;
+            self.learn(false, at);
+            learned += 1;
+            // Those before the next fading weigh the same.
+            let left = (self.faded + DAY).since(at).as_micros();
+            let fit = left.saturating_sub(1) / every.as_micros().max(1);
+            let fit = u32::try_from(fit).unwrap_or(u32::MAX).min(count - learned);
+            self.trials_milli = self.trials_milli.saturating_add(u64::from(fit) * 1_000);
+            learned += fit;
+        }
+    }
+
     /// `p`, in parts per million.
     pub(crate) fn ppm(&self) -> u32 {
         if self.trials_milli < TRIALS_MIN * 1_000 {
@@ -129,6 +145,16 @@ impl Baselines {
         })
     }
 
+    /// Takes in many good trials at once.
+    pub(crate) fn learn_many(
+        &mut self,
+        kind: &KindName,
+        region: RegionIx,
+        trials: (Timestamp, Duration, u32),
+    ) {
+        self.entry(kind, region).learn_many(trials);
+    }
+
     /// Takes back what was known before a restart, unless more is known.
     pub(crate) fn recall(&mut self, kind: &KindName, region: RegionIx, before: Baseline) {
         let known = self.entry(kind, region);
@@ -158,6 +184,19 @@ mod tests {
         assert_eq!(learned(1_000, 5).ppm(), 7_608);
         // 51 of 10,200: closer to the mean, because more is known.
         assert_eq!(learned(10_000, 50).ppm(), 5_894);
+    }
+
+    #[test]
+    fn many_good_trials_at_once_are_as_one_after_the_other() {
+        let minute = Duration::from_secs(60);
+        for (count, offset) in [(0, 0), (1, 5), (1_439, 7), (1_440, 7), (30_000, 59), (30_000, 0)] {
+            let first = Timestamp::EPOCH + Duration::from_secs(offset);
+            let mut one_by_one = learned(2_000, 20);
+            (0..count).for_each(|number| one_by_one.learn(false, first + minute * number));
+            let mut at_once = learned(2_000, 20);
+            at_once.learn_many((first, minute, count));
+            assert_eq!(at_once, one_by_one, "{count} {offset}");
+        }
     }
 
     #[test]

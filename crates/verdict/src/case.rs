@@ -10,6 +10,7 @@ mod mute;
 mod onset;
 mod publish;
 mod pursue;
+mod quiet;
 mod remember;
 mod resolver;
 mod weigh;

@@ -4,6 +4,7 @@
 //! only. What follows from time or from the fleet is put on the alarms and judged a bounded number
 //! of checks at a time; [`Engine::next_deadline`] is then in the past until the rest is done.
 
+mod quiet;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ use crate::limits::JUDGED_MAX;
 use crate::liveness::{AgentIx, Change, RegionIx, RegionState, Roster};
 use crate::operators::{self, Watch};
 use crate::{Effect, Event, mute};
+
+pub use quiet::Stretch;
 
 /// The decision core.
 #[derive(Debug)]

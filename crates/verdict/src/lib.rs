@@ -49,6 +49,6 @@ mod slow;
 mod vote;
 
 pub use effect::{Confirmation, Effect, Transition};
-pub use engine::Engine;
+pub use engine::{Engine, Stretch};
 pub use event::{Event, Restore};
 pub use liveness::RegionState;

@@ -71,6 +71,12 @@ fn without_highest(levels: impl Iterator<Item = u16> + Clone) -> u32 {
     levels.map(u32::from).sum::<u32>() - highest
 }
 
+/// One region's level after so many good scheduled probes.
+pub(crate) fn settle(level: u16, successes: u32) -> u16 {
+    let fall = u32::from(SUCCESS).saturating_mul(successes);
+    level.saturating_sub(u16::try_from(fall).unwrap_or(u16::MAX))
+}
+
 /// Whether it is raised, and how often probes fail.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Intermittent {
@@ -86,6 +92,12 @@ impl Intermittent {
     pub(crate) fn note(&mut self, is_failure: bool) {
         self.window = self.window << 1 | u64::from(is_failure);
         self.seen = (self.seen + 1).min(u64::BITS);
+    }
+
+    /// Takes in so many good scheduled probes.
+    pub(crate) fn settle(&mut self, successes: u32) {
+        self.window = self.window.checked_shl(successes).unwrap_or(0);
+        self.seen = self.seen.saturating_add(successes).min(u64::BITS);
     }
 
     /// Looks at the levels of all regions. Returns whether that changes anything.
@@ -147,6 +159,20 @@ mod tests {
     #[test]
     fn one_region_alone_never_raises_it() {
         assert_eq!(play(10_000, |_, region| region == 2).1, None);
+    }
+
+    #[test]
+    fn many_good_probes_at_once_are_as_one_after_the_other() {
+        let start = play(40, |round, region| (round + region) % 3 == 0).0;
+        for count in [0, 1, 7, 63, 64, 65, 1_000] {
+            let mut one_by_one = start;
+            (0..count).for_each(|_| one_by_one.note(false));
+            let mut at_once = start;
+            at_once.settle(count);
+            assert_eq!(at_once, one_by_one, "{count}");
+            let level = (0..count).fold(LEVEL_MAX, |level, _| step(level, false));
+            assert_eq!(settle(LEVEL_MAX, count), level, "{count}");
+        }
     }
 
     #[test]
