@@ -12,6 +12,7 @@ mod raw;
 mod read;
 mod report;
 mod scenario;
+pub mod soak;
 mod text;
 mod trace;
 mod world;

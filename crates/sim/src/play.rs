@@ -6,7 +6,7 @@ mod link;
 mod member;
 mod probes;
 mod selftest;
-mod staff;
+pub(crate) mod staff;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -33,6 +33,13 @@ impl Draw {
         f64::from(part) < rate * 4_294_967_296.0
     }
 
+    /// A number above 0, up to and with 1.
+    pub(crate) fn share(self) -> f64 {
+        // 32 bits are exact in a float.
+        let part = u32::try_from(self.0 >> 32).unwrap_or(0);
+        (f64::from(part) + 1.0) / 4_294_967_296.0
+    }
+
     /// A time between two bounds.
     pub(crate) fn between(self, least: Duration, most: Duration) -> Duration {
         let span = u64::try_from((most.saturating_sub(least)).as_micros()).unwrap_or(0) + 1;

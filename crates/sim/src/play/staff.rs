@@ -201,7 +201,7 @@ fn specs(fleet: &Fleet) -> BTreeMap<CheckId, Arc<ProbeSpec>> {
 }
 
 /// The time from `now` to the next instant that is congruent to the phase modulo `every`.
-fn next_in(phase: Duration, every: Duration, now: Timestamp) -> Duration {
+pub(crate) fn next_in(phase: Duration, every: Duration, now: Timestamp) -> Duration {
     let every = i128::try_from(every.as_micros().max(1)).unwrap_or(i128::MAX);
     let phase = i128::try_from(phase.as_micros()).unwrap_or(0);
     let wait = (phase - i128::from(now.as_micros())).rem_euclid(every);
