@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_model::{Counted, Doubt, Outcome, ProbeResult, Revision, State};
+use quorate_model::{AlertKind, Counted, Doubt, Outcome, ProbeResult, Revision, State};
 use quorate_verdict::{Effect, Event, explain};
 
 use crate::stage::{OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
@@ -70,6 +70,18 @@ fn late_results_and_results_of_another_revision_do_not_vote() {
     }
     assert_eq!(stage.rounds(), 0);
     assert_eq!(stage.says(), "up 0/5 none");
+}
+
+#[test]
+fn what_a_spool_held_is_no_vote_even_of_an_agent_that_has_said_nothing_else() {
+    let mut stage = Stage::with(shop(), &FIVE, vec![]);
+    for agent in 0..5 {
+        let mut late = stage.result(agent, None, REFUSED, secs(0));
+        late.started = late.started.before(secs(76));
+        send(&mut stage, &late);
+    }
+    assert_eq!(stage.rounds(), 0);
+    assert_eq!(stage.alerts(AlertKind::Page), []);
 }
 
 #[test]
