@@ -10,7 +10,6 @@ use quorate_sim::{Played, Scenario};
 const AWAITED: &[(&str, &str)] = &[
     ("cdn-fails", "a companion probe of the origin"),
     ("origin-behind-cache", "a companion probe of the origin"),
-    ("same-place-twice", "regions behind one prefix merged"),
 ];
 
 fn files() -> Vec<PathBuf> {

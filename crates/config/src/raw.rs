@@ -232,6 +232,9 @@ pub(crate) struct RawPolicy {
     /// How far an agent's wall clock may be off before the operators hear of it. No decision reads
     /// such a clock. Default: `5s`.
     pub(crate) clock_tolerance: Option<Span>,
+    /// Whether regions whose agents reach the coordinator from one public /24 or /48 are one vote.
+    /// `false` where a proxy before the coordinator hides where agents are. Default: `true`.
+    pub(crate) merge_places: Option<bool>,
 }
 
 /// What a region shares with others; regions that share much fail together.

@@ -160,6 +160,7 @@ pub(crate) fn policy(gather: &mut Gather<'_>, raw: &RawPolicy, whole: bool) -> F
         suspect_min: get(raw.suspect_min, default.suspect_min),
         remember_every: get(raw.remember_every, default.remember_every),
         clock_tolerance: get(raw.clock_tolerance, default.clock_tolerance),
+        merge_places: raw.merge_places.unwrap_or(default.merge_places),
     };
     for (name, timer) in [
         ("heartbeat", policy.heartbeat),

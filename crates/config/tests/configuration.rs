@@ -51,6 +51,7 @@ policy:
   suspect_min: 2s
   remember_every: 10m
   clock_tolerance: 5s
+  merge_places: true
 anchors: [\"1.1.1.1:443\", \"8.8.8.8:443\", \"www.wikipedia.org:443\", \"www.amazon.com:443\", \"www.apple.com:443\"]
 regions: { fra: {}, iad: {}, syd: {} }
 checks:

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate_model::{
-    AgentId, AgentSettings, BootId, CheckId, Heartbeat, KindName, ProbeResult, ProbeSpec, RegionId,
-    Revision, RoundId, Suspicion,
+    AgentId, AgentSettings, BootId, CheckId, Heartbeat, KindName, Prefix, ProbeResult, ProbeSpec,
+    RegionId, Revision, RoundId, Suspicion,
 };
 use tokio::sync::mpsc;
 
@@ -78,6 +78,8 @@ pub struct Connected {
     pub agent: AgentId,
     /// Where it votes, from its certificate.
     pub region: RegionId,
+    /// From where it came, if that says anything of where it is.
+    pub prefix: Option<Prefix>,
     /// Which stream.
     pub session: SessionId,
     /// The run of its process.

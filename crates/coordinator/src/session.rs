@@ -11,7 +11,7 @@ mod sync;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_model::{BootId, Timestamp};
+use quorate_model::{BootId, Prefix, Timestamp};
 use quorate_proto::agent::v1 as wire;
 use quorate_proto::agent::v1::agent_service_server::{AgentService, AgentServiceServer};
 use quorate_proto::agent::v1::connect_response::Message as Down;
@@ -153,6 +153,7 @@ impl Session {
         let connected = Connected {
             agent: self.peer.agent.clone(),
             region: self.peer.region.clone(),
+            prefix: Prefix::public(self.peer.address.ip()),
             session,
             boot: hello.boot,
             version: hello.version,

@@ -118,6 +118,8 @@ words! {
         Inconclusive = "inconclusive",
         /// It probed before the episode began.
         BeforeEpisode = "before_episode",
+        /// It shares a place with another region, which speaks for both.
+        SamePlace = "same_place",
     }
 }
 

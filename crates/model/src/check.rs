@@ -249,6 +249,8 @@ pub struct FleetPolicy {
     pub remember_every: Duration,
     /// How far an agent's wall clock may be off before the operator is told.
     pub clock_tolerance: Duration,
+    /// Whether regions whose agents reach the coordinator from one public prefix are one vote.
+    pub merge_places: bool,
 }
 
 impl Default for FleetPolicy {
@@ -269,6 +271,7 @@ impl Default for FleetPolicy {
             suspect_min: secs(2),
             remember_every: secs(600),
             clock_tolerance: secs(5),
+            merge_places: true,
         }
     }
 }

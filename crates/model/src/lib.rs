@@ -15,6 +15,7 @@ mod incident;
 mod mute;
 pub mod odds;
 mod outcome;
+mod prefix;
 mod problem;
 mod region;
 mod result;
@@ -39,6 +40,7 @@ pub use incident::{Incident, IncidentState, Severity};
 pub use mute::{Mute, MuteKind, Period, Weekday, Zone};
 pub use odds::Odds;
 pub use outcome::{BlockReason, Doubt, Outcome, Phase, Reason};
+pub use prefix::Prefix;
 pub use problem::OptionProblem;
 pub use region::Region;
 pub use result::{

@@ -75,6 +75,8 @@ struct Player {
     draw: Draw,
     world: World,
     members: Vec<Member>,
+    /// The networks of agents, by number.
+    networks: Vec<String>,
     coordinator: Coordinator,
     regions: BTreeMap<RegionId, Place>,
     checks: BTreeMap<String, (Map<String, Value>, String)>,
@@ -150,6 +152,7 @@ impl Player {
             draw,
             world: World::new(scenario, draw.word("world"), zero),
             members: Vec::new(),
+            networks: Vec::new(),
             coordinator: Coordinator::default(),
             regions: scenario.regions.clone(),
             windows: Vec::new(),
@@ -170,8 +173,8 @@ impl Player {
     fn open(&mut self, scenario: &Scenario, fleet: Arc<Fleet>) {
         self.start_coordinator(fleet);
         for (region, place) in &scenario.regions {
-            for (agent, _) in &place.agents {
-                self.enrol(agent.clone(), region.clone());
+            for (agent, network) in &place.agents {
+                self.enrol(agent.clone(), region.clone(), network.as_deref());
             }
         }
         for (index, fault) in scenario.faults.iter().enumerate() {

@@ -49,12 +49,15 @@ pub enum Said {
 pub(crate) struct Trace {
     zero: Timestamp,
     pub(crate) entries: Vec<Entry>,
+    /// What the operators were told before the start and is still so.
+    standing: Vec<OperatorNotice>,
     hash: Hash,
 }
 
 impl Trace {
     pub(crate) fn new(zero: Timestamp) -> Self {
-        Self { zero, entries: Vec::new(), hash: Hash(0xcbf2_9ce4_8422_2325) }
+        let hash = Hash(0xcbf2_9ce4_8422_2325);
+        Self { zero, entries: Vec::new(), standing: Vec::new(), hash }
     }
 
     /// Notes something for the fingerprint.
@@ -62,13 +65,26 @@ impl Trace {
         use fmt::Write as _;
         // The hash takes everything.
         writeln!(self.hash, "{} {what:?}", now.as_micros()).unwrap_or_default();
+        if now >= self.zero {
+            let standing = self.standing.drain(..).map(|notice| Said::Operator(Box::new(notice)));
+            self.entries.extend(standing.map(|said| Entry { at: Duration::ZERO, said }));
+        }
     }
 
-    /// Notes something that people see; before the start there is nobody to see it.
+    /// Notes something that people see. Before the start there is nobody to see it; what the
+    /// operators were told by then and still holds they see at the start.
     pub(crate) fn say(&mut self, now: Timestamp, said: Said) {
         self.happened(now, &said);
         if now >= self.zero {
             self.entries.push(Entry { at: now - self.zero, said });
+        } else if let Said::Operator(notice) = said {
+            let subject = |notice: &OperatorNotice| {
+                (notice.kind, notice.region.clone(), notice.agent.clone(), notice.check.clone())
+            };
+            self.standing.retain(|known| subject(known) != subject(&notice));
+            if !notice.resolved {
+                self.standing.push(*notice);
+            }
         }
     }
 

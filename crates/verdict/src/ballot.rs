@@ -115,7 +115,7 @@ impl Votes<'_> {
                 .zip(self.count.weights())
                 .map(|((group, reading, _), weight)| BallotEntry {
                     evidence_milli_nats: weight,
-                    ..entry(ctx, group, reading)
+                    ..self.entry(ctx, group, reading)
                 })
                 .collect(),
             evidence_milli_nats: nats(proof.map_or(0, |proof| proof.evidence)),
@@ -184,11 +184,32 @@ impl Votes<'_> {
         }
     }
 
+    /// The region that speaks for a group which shares its place.
+    fn speaks_for<'a>(&self, ctx: &Context<'a>, group: &Group) -> &'a str {
+        let speaks = self.each().find(|(other, reading, _)| {
+            reading.counted != Counted::SamePlace
+                && ctx.roster.is_same_place(other.region, group.region)
+        });
+        speaks.map_or("another", |(other, ..)| ctx.roster.region(other.region).id.as_str())
+    }
+
+    fn entry(&self, ctx: &Context<'_>, group: &Group, reading: &Reading) -> BallotEntry {
+        let mut entry = entry(ctx, group, reading);
+        if reading.counted == Counted::SamePlace {
+            entry.message = format!("same place as {}", self.speaks_for(ctx, group));
+        }
+        entry
+    }
+
     fn told<'a>(&self, ctx: &Context<'a>) -> Told<'a> {
         let mut told = Told::default();
         for (group, reading, vote) in self.each() {
             let region = ctx.roster.region(group.region).id.as_str();
             match vote {
+                None if reading.counted == Counted::SamePlace => {
+                    let speaks = self.speaks_for(ctx, group);
+                    told.silent.push(format!("{region} (same place as {speaks})"));
+                }
                 None => told.silent.push(format!("{region} ({})", reason(reading.counted))),
                 Some(vote) if self.count.is_troubled(reading) => {
                     told.symptoms.entry(phrase(vote)).or_default().push(region);
@@ -285,5 +306,6 @@ pub(crate) fn reason(counted: Counted) -> &'static str {
         Counted::Suspect => "at odds with the others",
         Counted::Inconclusive => "doubts its own probes",
         Counted::BeforeEpisode => "no answer since the suspicion",
+        Counted::SamePlace => "shares its place with another region",
     }
 }

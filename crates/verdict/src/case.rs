@@ -8,6 +8,7 @@ mod certificate;
 mod dispute;
 mod mute;
 mod onset;
+mod places;
 mod publish;
 mod pursue;
 mod quiet;
@@ -210,7 +211,7 @@ impl Case {
         let is_trusted = ctx.roster.agent(agent).trusts(started);
         let is_conclusive = say.is_success() || say == Say::Fail && is_trusted;
         if is_conclusive && self.memory.latched == State::Down {
-            self.note_answer(started, (region, agent), say == Say::Fail);
+            self.note_answer(ctx, started, (region, agent), say == Say::Fail);
         }
         self.asks_second |= result.observation.evidence.resolver.is_some();
         let group = self.group(region)?;
@@ -234,12 +235,12 @@ impl Case {
 
     fn note_answer(
         &mut self,
+        ctx: &Context<'_>,
         started: Timestamp,
         (region, agent): (RegionIx, AgentIx),
         failed: bool,
     ) {
-        let place = self.groups.iter().position(|group| group.region == region);
-        if let Some(place) = place {
+        if let Some(place) = self.first_of_place(ctx.roster, region) {
             self.answers.note(started, (place, agent.0), failed);
         }
     }
@@ -264,7 +265,8 @@ impl Case {
         let level = slow::step(group.level, failed);
         if level != std::mem::replace(&mut group.level, level) {
             self.kept.has_news = true;
-            self.memory.intermittent.weigh(self.groups.iter().map(|group| group.level));
+            let levels = self.per_place(ctx.roster, |group| Some(group.level));
+            self.memory.intermittent.weigh(levels.into_iter());
         }
     }
 
@@ -274,9 +276,13 @@ impl Case {
         let is_telling = self.memory.latched != State::Down && !(failed && run > 1);
         let are_fine = || {
             let sight = Sight { now: ctx.now, cut: None };
-            let others = self.groups.iter().filter(|group| group.region != region);
-            let says: Vec<Say> =
-                others.filter_map(|group| group.read(ctx.roster, sight).say).collect();
+            let readings = self.readings(ctx.roster, sight);
+            let others = self
+                .groups
+                .iter()
+                .zip(readings)
+                .filter(|(group, _)| !ctx.roster.is_same_place(group.region, region));
+            let says: Vec<Say> = others.filter_map(|(_, reading)| reading.say).collect();
             says.iter().filter(|say| say.is_success()).count() * 2 > says.len()
         };
         // While all is up, the others are known to be fine.
@@ -402,8 +408,7 @@ impl Case {
         };
         let intermittent_ppm = self.memory.intermittent.share_ppm();
         let scale = Scale { now: ctx.now, intermittent_ppm, peer: &peer };
-        let readings = self.groups.iter().map(|g| g.read(ctx.roster, sight)).collect();
-        Count::of(&self.check, readings, &scale)
+        Count::of(&self.check, self.readings(ctx.roster, sight), &scale)
     }
 
     /// The next moment at which time alone can change anything.

@@ -72,10 +72,12 @@ impl Engine {
         match event {
             Event::Configured(fleet) => self.configure(fleet, now, effects),
             Event::Restored(restore) => self.restore(*restore, now, effects),
-            Event::Connected { agent, region } => {
+            Event::Connected { agent, region, prefix } => {
                 let ix = self.roster.enrol(&agent, &region, now);
-                self.roster.agent_mut(ix).connected = true;
+                let agent = self.roster.agent_mut(ix);
+                (agent.connected, agent.prefix) = (true, prefix);
                 self.hear(ix, None, now, effects);
+                self.survey(now);
             }
             Event::Disconnected { agent } => {
                 if let Some(ix) = self.roster.find(&agent) {
@@ -203,6 +205,14 @@ impl Engine {
             check.is_some_and(|check| check.regions.contains(&roster.region_of(agent).id))
         });
         self.heed_resolvers(now);
+        self.survey(now);
+        for region in self.roster.told_places() {
+            self.alarms.arm(
+                &mut self.roster.region_mut(region).alarm,
+                Subject::Region(region),
+                now,
+            );
+        }
         self.watch.hold_until = now + self.fleet.policy.lost_after;
         self.watch_fleet(now);
     }
@@ -265,7 +275,15 @@ impl Engine {
         if change == Change::None {
             return;
         }
+        self.survey(now);
         self.follow_region(self.roster.agent(ix).region, change, now);
+    }
+
+    /// Looks again which regions are one place, and acts on it.
+    fn survey(&mut self, now: Timestamp) {
+        for region in self.roster.survey(self.fleet.policy.merge_places, now) {
+            self.follow_region(region, Change::State, now);
+        }
     }
 
     fn follow_region(&mut self, region: RegionIx, change: Change, now: Timestamp) {
@@ -439,7 +457,10 @@ impl Engine {
         let next = operators::tend_region(&mut self.roster, ix, (policy, &disputes), now, effects);
         let about = (&self.roster, policy);
         let resolver = self.shared.resolvers.tend(ix, about, now, effects);
-        if let Some(next) = next.into_iter().chain(review).chain(resolver).min() {
+        let mut notices = Vec::new();
+        let place = self.roster.tend_place(ix, &self.fleet, now, &mut notices);
+        effects.extend(notices.into_iter().map(Effect::Operator));
+        if let Some(next) = [next, review, resolver, place].into_iter().flatten().min() {
             let place = self.roster.region_mut(ix);
             self.alarms.arm(&mut place.alarm, Subject::Region(ix), next);
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_model::{
-    AgentId, CheckId, Fleet, Heartbeat, Incident, ProbeResult, RegionId, RoundId, Suspicion,
-    Timestamp, Verdict,
+    AgentId, CheckId, Fleet, Heartbeat, Incident, Prefix, ProbeResult, RegionId, RoundId,
+    Suspicion, Timestamp, Verdict,
 };
 
 /// Something that happened. The time at which it did is handed in beside it.
@@ -22,6 +22,8 @@ pub enum Event {
         agent: AgentId,
         /// Where it votes.
         region: RegionId,
+        /// From where it came, if that says anything of where it is.
+        prefix: Option<Prefix>,
     },
     /// An agent's stream is closed. It keeps its votes while they are fresh and it is not absent.
     Disconnected {

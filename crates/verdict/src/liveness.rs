@@ -18,13 +18,16 @@
 //! **Example.** Agents x and y of a region. x says `island`: the region is live by y, and x's
 //! failures are void. y falls silent for six seconds: the region is an island. x too: absent.
 
+mod places;
+
 use std::collections::BTreeMap;
 
 use quorate_model::{
-    AgentId, AnchorSet, FleetPolicy, Health, Heartbeat, NoticeKind, RegionId, Timestamp,
+    AgentId, AnchorSet, FleetPolicy, Health, Heartbeat, NoticeKind, Prefix, RegionId, Timestamp,
 };
 
 use crate::clocks::AgentClock;
+use places::Site;
 
 /// A place in the engine's table of agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +68,8 @@ pub(crate) struct Agent {
     pub(crate) id: AgentId,
     pub(crate) region: RegionIx,
     pub(crate) connected: bool,
+    /// From where it reaches the coordinator, if that says anything.
+    pub(crate) prefix: Option<Prefix>,
     /// When it was heard last; `None` if never since the start.
     pub(crate) seen: Option<Timestamp>,
     /// When it became known.
@@ -158,6 +163,7 @@ pub(crate) struct Place {
     pub(crate) since: Timestamp,
     /// What the operators think is wrong with it.
     pub(crate) told: Option<NoticeKind>,
+    site: Site,
     pub(crate) alarm: Option<Timestamp>,
 }
 
@@ -171,6 +177,8 @@ pub(crate) struct Roster {
     /// The anchors that are bad, of so many.
     bad_anchors: AnchorSet,
     anchors: usize,
+    /// Whether some regions are one place.
+    has_merged: bool,
 }
 
 /// What changed for the votes of a region.
@@ -198,6 +206,7 @@ impl Roster {
             is_suspect: false,
             since: now,
             told: None,
+            site: Site::alone(ix, now),
             alarm: None,
         });
         self.by_region.insert(id.clone(), ix);
@@ -224,6 +233,7 @@ impl Roster {
             id: id.clone(),
             region,
             connected: false,
+            prefix: None,
             seen: None,
             known: now,
             said: Health::Fine,

@@ -5,6 +5,8 @@
 //! restart of an agent wakes nobody. After a start, and after each configuration, the fleet has
 //! `lost_after` to assemble before its numbers are judged.
 
+use std::collections::BTreeSet;
+
 use quorate_model::{
     AgentId, Fleet, FleetPolicy, Health, NoticeKind, OperatorNotice, RegionId, Timestamp,
 };
@@ -233,14 +235,14 @@ impl Watch {
         let short = shortage(fleet, roster);
         let of = format!("{} of {} checks", short.reduced, short.checks);
         let reduced = format!(
-            "one more faulty region could hide an outage of {of}: bring back {}",
+            "one more faulty region could hide an outage of {of}: {}",
             missing(fleet, roster)
         );
         let kind = NoticeKind::ReducedQuorum;
         tell(kind, (self.reduced, short.reduced), reduced, now, effects);
         let of = format!("{} of {} checks", short.lost, short.checks);
         let lost = format!(
-            "too few regions are left to judge {of}: their verdict is unknown; bring back {}",
+            "too few regions are left to judge {of}: their verdict is unknown; {}",
             missing(fleet, roster)
         );
         tell(NoticeKind::NoQuorum, (self.lost, short.lost), lost, now, effects);
@@ -268,7 +270,13 @@ fn shortage(fleet: &Fleet, roster: &Roster) -> Shortage {
     let mut short = Shortage { checks: fleet.checks.len(), ..Shortage::default() };
     for check in fleet.checks.values() {
         let is_live = |region: &&RegionId| state(roster, region) == RegionState::Live;
-        let live = check.regions.iter().filter(is_live).count();
+        let live: BTreeSet<RegionIx> = check
+            .regions
+            .iter()
+            .filter(is_live)
+            .filter_map(|region| Some(roster.root(roster.find_region(region)?)))
+            .collect();
+        let live = live.len();
         let (configured, quorum) = (check.regions.len(), check.quorum_count());
         short.lost += usize::from(quorum::needed(configured, quorum, live).is_none());
         short.reduced += usize::from(quorum::fragile(configured, quorum, live));
@@ -276,14 +284,22 @@ fn shortage(fleet: &Fleet, roster: &Roster) -> Shortage {
     short
 }
 
+/// What to do about a fleet that is too small.
 fn missing(fleet: &Fleet, roster: &Roster) -> String {
-    let regions: Vec<&str> = fleet
-        .regions
-        .keys()
-        .filter(|region| state(roster, region) != RegionState::Live)
-        .map(RegionId::as_str)
-        .collect();
-    regions.join(", ")
+    let (live, gone): (Vec<&RegionId>, Vec<&RegionId>) =
+        fleet.regions.keys().partition(|region| state(roster, region) == RegionState::Live);
+    let shares = |region: &&&RegionId| {
+        let ix = roster.find_region(region);
+        ix.is_some_and(|ix| roster.root(ix) != ix)
+    };
+    let list = |regions: Vec<&RegionId>| {
+        regions.into_iter().map(RegionId::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let sharing: Vec<&RegionId> = live.iter().filter(shares).copied().collect();
+    let back = (!gone.is_empty()).then(|| format!("bring back {}", list(gone)));
+    let apart =
+        (!sharing.is_empty()).then(|| format!("give a place of its own to {}", list(sharing)));
+    back.into_iter().chain(apart).collect::<Vec<_>>().join(", ")
 }
 
 /// The state of a region; one that is not known is absent.

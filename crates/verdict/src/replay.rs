@@ -180,7 +180,7 @@ impl Replay {
                 alive_until: until,
             };
             self.agents.insert(agent.clone(), member);
-            self.apply(Event::Connected { agent: agent.clone(), region });
+            self.apply(Event::Connected { agent: agent.clone(), region, prefix: None });
         }
         if health != Some(result.health) {
             let heartbeat = result.health.into();

@@ -41,8 +41,8 @@ pub(crate) use agents::Votes;
 pub(crate) use lookup::Lookup;
 use recent::{Recent, Run, Seen};
 
-/// What a probe says about the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a probe says about the target, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Say {
     /// Well.
     Ok,
@@ -461,7 +461,7 @@ impl Group {
 }
 
 impl Reading {
-    fn silent(counted: Counted, state: RegionState) -> Self {
+    pub(crate) fn silent(counted: Counted, state: RegionState) -> Self {
         Self {
             say: None,
             counted,

@@ -154,7 +154,7 @@ impl Owner {
             self.ledger.record(None, vec![seen], Vec::new());
         }
         let (agent, region) = (agent.clone(), connected.region.clone());
-        self.tell_engine(Event::Connected { agent, region }, now);
+        self.tell_engine(Event::Connected { agent, region, prefix: connected.prefix }, now);
     }
 
     fn alive(&mut self, alive: Alive, now: Timestamp) {

@@ -334,13 +334,14 @@ impl Player {
             return;
         }
         let (id, region, boot) = (member.id.clone(), member.region.clone(), member.boot_id());
+        let prefix = member.prefix;
         let fleet = Arc::clone(&self.coordinator.fleet);
         self.coordinator.staff.join(agent, (&id, &region), (session, boot), &fleet, self.now);
         let stored = self.coordinator.stored_through(agent, boot);
         let duties = self.coordinator.staff.duties(&id, self.now);
         self.send_down(agent, session, Down::Welcome { stored, duties });
         self.later(IDLE_MAX, Job::Idle { agent, session });
-        self.apply(Event::Connected { agent: id, region });
+        self.apply(Event::Connected { agent: id, region, prefix });
     }
 
     /// Ends a stream on which nothing has come for too long.

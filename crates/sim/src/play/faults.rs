@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use quorate_model::{AgentId, RegionId};
+use quorate_model::{AgentId, Prefix, RegionId};
 
 use super::member::Member;
 use super::selftest::Stage;
@@ -13,11 +13,23 @@ use crate::scenario::{Fault, Place, What};
 use crate::trace::Said;
 
 impl Player {
-    /// An agent appears, and dials.
-    pub(super) fn enrol(&mut self, id: AgentId, region: RegionId) {
+    /// An agent appears in a network, one of its own unless named, and dials.
+    pub(super) fn enrol(&mut self, id: AgentId, region: RegionId, network: Option<&str>) {
         let agent = self.members.len();
-        self.members.push(Member::new(id, region, self.draw, self.now));
+        let prefix = network.and_then(|network| self.prefix_of(network));
+        self.members.push(Member::new(id, (region, prefix), self.draw, self.now));
         self.boot(agent);
+    }
+
+    /// The public prefix of a network: of those for benchmarks. Source: RFC 2544, appendix C.2.2.
+    fn prefix_of(&mut self, network: &str) -> Option<Prefix> {
+        let known = self.networks.iter().position(|known| known == network);
+        let number = known.unwrap_or_else(|| {
+            self.networks.push(network.to_owned());
+            self.networks.len() - 1
+        });
+        let [.., high, low] = number.to_be_bytes();
+        Prefix::public([198, 18 + (high & 1), low, 1].into())
     }
 
     fn boot(&mut self, agent: usize) {
@@ -71,8 +83,8 @@ impl Player {
                     .or_insert_with(|| Place { labels: labels.clone(), agents: Vec::new() });
                 place.agents.extend(agents.iter().cloned());
                 self.reconfigure();
-                for (agent, _) in agents {
-                    self.enrol(agent.clone(), region.clone());
+                for (agent, network) in agents {
+                    self.enrol(agent.clone(), region.clone(), network.as_deref());
                 }
             }
             What::Reconfigure { members, set, .. } if begins => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quorate_agent::logic::{Lag, Lookups, MemorySpool, Outbox, Rates, Rounds, Schedule};
 use quorate_model::{
-    AgentId, BootId, CheckId, Evidence, Health, ProbeSpec, RegionId, RoundId, Timestamp,
+    AgentId, BootId, CheckId, Evidence, Health, Prefix, ProbeSpec, RegionId, RoundId, Timestamp,
 };
 
 use super::selftest::SelfTest;
@@ -62,6 +62,8 @@ pub(super) struct Stream {
 pub(super) struct Member {
     pub(super) id: AgentId,
     pub(super) region: RegionId,
+    /// From where the coordinator sees it.
+    pub(super) prefix: Option<Prefix>,
     pub(super) is_up: bool,
     pub(super) boot: u32,
     pub(super) booted: Timestamp,
@@ -94,11 +96,17 @@ fn outbox() -> Outbox {
 }
 
 impl Member {
-    pub(super) fn new(id: AgentId, region: RegionId, draw: Draw, now: Timestamp) -> Self {
+    pub(super) fn new(
+        id: AgentId,
+        (region, prefix): (RegionId, Option<Prefix>),
+        draw: Draw,
+        now: Timestamp,
+    ) -> Self {
         Self {
             one_way: draw.word("link").word(id.as_str()).between(ONE_WAY.0, ONE_WAY.1),
             id,
             region,
+            prefix,
             is_up: true,
             boot: 1,
             booted: now,

@@ -112,7 +112,7 @@ impl Watch {
         for place in 0..self.members.len() {
             let Member { id, region, .. } = &self.members[place];
             let (agent, region) = (id.clone(), region.clone());
-            self.apply(Event::Connected { agent, region });
+            self.apply(Event::Connected { agent, region, prefix: None });
         }
         self.beat();
         self.pace(self.spec.interval);

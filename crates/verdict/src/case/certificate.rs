@@ -1,5 +1,7 @@
 //! Certificates: what the regions see of them, and what people are told.
 
+use std::cmp::Reverse;
+
 use quorate_model::{State, Timestamp};
 
 use super::{Case, Context};
@@ -38,9 +40,9 @@ impl Case {
             return;
         }
         let sight = Sight { now: ctx.now, cut: None };
-        let groups = self.groups.iter();
-        let seen: Vec<Timestamp> =
-            groups.filter_map(|group| group.soonest_end(ctx.roster, sight)).collect();
+        let ends = |group: &Group| group.soonest_end(ctx.roster, sight).map(Reverse);
+        let seen = self.per_place(ctx.roster, ends);
+        let seen: Vec<Timestamp> = seen.into_iter().map(|Reverse(end)| end).collect();
         self.memory.expiry.follow(&seen, before, self.groups.len(), ctx.now);
         let time = self.memory.recovery_time(ctx.policy(), ctx.now);
         let over = self.memory.expiry.over(time);

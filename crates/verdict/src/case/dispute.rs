@@ -1,12 +1,12 @@
 //! Disputes: what the votes of one check say about its regions.
 
-use quorate_model::Timestamp;
+use quorate_model::{Counted, Timestamp};
 
 use super::{Case, Context};
 use crate::conflict::{Conflicts, Network, Scene};
 use crate::hosts;
 use crate::liveness::RegionIx;
-use crate::vote::{AgentVote, Reading, Say, Sight};
+use crate::vote::{AgentVote, Group, Reading, Say, Sight};
 
 impl Case {
     /// Holds the failure of each region against what the others see.
@@ -18,19 +18,24 @@ impl Case {
         let sight = Sight { now: ctx.now, cut: None };
         let claims: Vec<Reading> =
             self.groups.iter().map(|group| group.claim(ctx.roster, sight)).collect();
+        let mut merged = claims.clone();
+        self.merge(ctx.roster, &mut merged);
         for (place, claim) in claims.iter().enumerate() {
-            let contradicts = |other: &(usize, &Reading)| {
-                other.0 != place
-                    && other.1.succeeds()
-                    && other.1.since < claim.last
-                    && other.1.last > claim.since
+            let region = self.groups[place].region;
+            let is_other = |(group, reading): &(&Group, &Reading)| {
+                !ctx.roster.is_same_place(group.region, region)
+                    && reading.counted != Counted::SamePlace
             };
-            let against = claims.iter().enumerate().filter(contradicts).count();
+            let others =
+                || self.groups.iter().zip(&merged).filter(is_other).map(|(_, other)| other);
+            let contradicts = |other: &&Reading| {
+                other.succeeds() && other.since < claim.last && other.last > claim.since
+            };
+            let against = others().filter(contradicts).count();
             // One region against one says nothing about either.
-            let is_contradicted = against > 1 && against * 2 > claims.len() - 1;
+            let is_contradicted = against > 1 && against * 2 > others().count();
             if claim.fails() && is_contradicted {
                 let fleet = ctx.fleet.regions.len();
-                let region = self.groups[place].region;
                 let scene = self.scene(region, ctx.now);
                 if !self.disputed.iter().any(|(known, _)| *known == region) {
                     self.disputed.push((region, scene.network.clone()));

@@ -25,6 +25,7 @@ impl Case {
             && is_published
             && is_settled
             && self.episode.is_none()
+            && !self.asks_second
             && ctx.now >= self.grace
             && self.groups.iter().all(is_well)
     }

@@ -380,7 +380,7 @@ impl World {
             86..=91 => {
                 let home = self.places.get(&agent(name)).cloned().unwrap_or_else(|| region(home));
                 self.places.insert(agent(name), home.clone());
-                self.apply(Event::Connected { agent: agent(name), region: home });
+                self.apply(Event::Connected { agent: agent(name), region: home, prefix: None });
             }
             92 => self.apply(Event::Disconnected { agent: agent(name) }),
             93..=96 => self.turn(&check),

@@ -46,7 +46,11 @@ impl Town {
         town.apply(Event::Configured(Arc::new(fleet)));
         for name in FIVE {
             let region = name[..1].parse().expect("an id");
-            town.apply(Event::Connected { agent: name.parse().expect("an id"), region });
+            town.apply(Event::Connected {
+                agent: name.parse().expect("an id"),
+                region,
+                prefix: None,
+            });
         }
         town
     }

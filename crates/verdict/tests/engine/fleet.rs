@@ -200,6 +200,6 @@ fn an_agent_that_joins_another_region_leaves_its_own_empty() {
     let (a, b) = ("a".parse().expect("an id"), "b".parse().expect("an id"));
     assert_eq!(stage.engine.region_state(&a), RegionState::Live);
     let agent = "a1".parse().expect("an id");
-    stage.apply(Event::Connected { agent, region: b });
+    stage.apply(Event::Connected { agent, region: b, prefix: None });
     assert_eq!(stage.engine.region_state(&a), RegionState::Absent);
 }

@@ -12,6 +12,7 @@ mod fleet;
 mod mute;
 mod onset;
 mod outage;
+mod places;
 mod properties;
 mod replay;
 mod resolver;

@@ -238,7 +238,7 @@ impl Return {
             for agent in alive {
                 let id: AgentId = agent.parse().expect("an id");
                 let region = agent[..1].parse().expect("an id");
-                self.apply(Event::Connected { agent: id.clone(), region });
+                self.apply(Event::Connected { agent: id.clone(), region, prefix: None });
                 self.apply(Event::Alive { agent: id, heartbeat: Health::Fine.into() });
             }
             self.apply(Event::Tick);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use quorate_model::{
     AgentId, AlertKind, AlertPolicy, BootId, CertificatePolicy, Check, CheckId, Evidence, Fleet,
-    FleetPolicy, Health, NoticeKind, Observation, Outcome, PartialPolicy, Phase, ProbeResult,
-    Quorum, Reason, Region, RegionId, ResolverUse, ResultId, Revision, RoundId, Suspicion,
-    Timestamp, Verdict,
+    FleetPolicy, Health, NoticeKind, Observation, Outcome, PartialPolicy, Phase, Prefix,
+    ProbeResult, Quorum, Reason, Region, RegionId, ResolverUse, ResultId, Revision, RoundId,
+    Suspicion, Timestamp, Verdict,
 };
 use quorate_verdict::{Effect, Engine, Event, Restore, Transition, schedule};
 
@@ -68,6 +68,7 @@ enum Job {
 struct Member {
     id: AgentId,
     region: RegionId,
+    prefix: Option<Prefix>,
     sequence: u64,
     is_up: bool,
 }
@@ -158,6 +159,7 @@ impl Stage {
                 .map(|id| Member {
                     id: id.parse().expect("an id"),
                     region: id[..1].parse().expect("an id"),
+                    prefix: None,
                     sequence: 0,
                     is_up: true,
                 })
@@ -178,12 +180,23 @@ impl Stage {
 
     fn connect_all(&mut self) {
         for agent in 0..self.members.len() {
-            let Member { id, region, is_up, .. } = &self.members[agent];
-            if *is_up {
-                let event = Event::Connected { agent: id.clone(), region: region.clone() };
-                self.apply(event);
+            if self.members[agent].is_up {
+                self.connect(agent);
             }
         }
+    }
+
+    fn connect(&mut self, agent: usize) {
+        let Member { id, region, prefix, .. } = &self.members[agent];
+        let (agent, region) = (id.clone(), region.clone());
+        self.apply(Event::Connected { agent, region, prefix: *prefix });
+    }
+
+    /// The agent comes back from this address.
+    pub(crate) fn moves(&mut self, agent: &str, address: &str) {
+        let place = self.place(&agent.parse().expect("an id"));
+        self.members[place].prefix = Prefix::public(address.parse().expect("an address"));
+        self.connect(place);
     }
 
     /// The scheduled probes, from now on at the present interval.
@@ -324,8 +337,7 @@ impl Stage {
         let id = self.members[agent].id.clone();
         let was_up = std::mem::replace(&mut self.members[agent].is_up, is_up);
         if is_up && !was_up {
-            let region = self.members[agent].region.clone();
-            self.apply(Event::Connected { agent: id.clone(), region });
+            self.connect(agent);
         } else if was_up && !is_up {
             self.apply(Event::Disconnected { agent: id.clone() });
         }

@@ -28,6 +28,8 @@ pub(crate) const QUICK: u64 = 50;
 pub(crate) struct Place {
     pub(crate) provider: Option<u64>,
     pub(crate) agents: usize,
+    /// The public prefix behind which its agents are, by number.
+    pub(crate) prefix: Option<u8>,
 }
 
 /// What befalls a region, or one agent of it. Times are milliseconds from the start.
@@ -93,6 +95,7 @@ impl Composition {
         let regions = (0..count).map(|_| Place {
             provider: (!dice.once_in(5)).then(|| dice.roll(providers)),
             agents: *dice.pick(&[1, 1, 1, 2, 3]),
+            prefix: None,
         });
         Self {
             regions: regions.collect(),
@@ -153,6 +156,15 @@ impl Composition {
                     What::Delayed(dice.between(1, most))
                 };
                 self.faults.push(Fault { region, agent: None, from: 0, to: u64::MAX, what });
+            }
+        }
+    }
+
+    /// Puts some regions behind prefixes that others have as well.
+    pub(crate) fn share_sometimes(&mut self, dice: &mut Dice) {
+        if dice.once_in(3) {
+            for place in &mut self.regions {
+                place.prefix = *dice.pick(&[None, Some(1), Some(1), Some(2)]);
             }
         }
     }

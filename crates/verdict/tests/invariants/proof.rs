@@ -10,6 +10,7 @@ use crate::world::World;
 
 fn anything(dice: &mut Dice) -> Composition {
     let mut composition = Composition::calm(dice);
+    composition.share_sometimes(dice);
     let all: Vec<usize> = (0..composition.regions.len()).collect();
     composition.trouble(dice, &all, 0);
     if dice.once_in(2) {

@@ -32,9 +32,43 @@ fn invariant_1_a_tolerated_minority_alone_is_never_down() {
     });
 }
 
+/// One machine under the names of some regions, up to all of them, does whatever it likes.
+fn many_names(dice: &mut Dice) -> Composition {
+    let mut composition = Composition::calm(dice);
+    while composition.quorum_count() < 2 {
+        composition = Composition::calm(dice);
+    }
+    let count = composition.regions.len();
+    let most = u64::try_from(count).expect("small");
+    let size = usize::try_from(dice.between(2, most)).expect("small");
+    let names = dice.some(count, size);
+    for name in &names {
+        composition.regions[*name].prefix = Some(1);
+    }
+    composition.trouble(dice, &names, 0);
+    composition.deliver_badly(dice, 2_000);
+    composition.restart_sometimes(dice);
+    composition
+}
+
+#[test]
+fn invariant_1_one_machine_under_many_names_alone_is_never_down() {
+    hold("invariant_1_one", 300, many_names, |composition| {
+        let mut world = World::new(composition);
+        world.run(composition.run);
+        let pages = world.said().iter().filter(|(_, kind)| *kind == AlertKind::Page).count();
+        match world.transitions().find(|(_, t)| t.verdict.state == State::Down) {
+            Some((at, _)) => Err(format!("down at {at:?}")),
+            None if pages > 0 => Err(format!("{pages} pages")),
+            None => Ok(()),
+        }
+    });
+}
+
 /// Anything befalls everybody, and some regions are cut off at some moments.
 fn excluding(dice: &mut Dice) -> (Composition, Vec<(u64, usize)>) {
     let mut composition = Composition::calm(dice);
+    composition.share_sometimes(dice);
     let count = composition.regions.len();
     let all: Vec<usize> = (0..count).collect();
     composition.trouble(dice, &all, 0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quorate_model::{
     AgentId, AlertKind, BootId, Check, CheckId, Evidence, Fleet, Health, Observation, Outcome,
-    Phase, ProbeResult, RegionId, ResultId, RoundId, State, Suspicion, Timestamp, Verdict,
+    Phase, Prefix, ProbeResult, RegionId, ResultId, RoundId, State, Suspicion, Timestamp, Verdict,
 };
 use quorate_verdict::{Effect, Engine, Event, Restore, Transition, schedule};
 
@@ -152,8 +152,10 @@ impl<'a> World<'a> {
 
     fn connect(&mut self, agent: usize) {
         let Member { id, region, .. } = &self.members[agent];
-        let event = Event::Connected { agent: id.clone(), region: region_id(*region) };
-        self.apply(event);
+        let (agent, region) = (id.clone(), *region);
+        let prefix = self.composition.regions[region].prefix;
+        let prefix = prefix.and_then(|number| Prefix::public([198, 51, number, 1].into()));
+        self.apply(Event::Connected { agent, region: region_id(region), prefix });
     }
 
     fn definition(&self) -> &Check {
