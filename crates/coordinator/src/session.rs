@@ -11,7 +11,7 @@ mod sync;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_model::{BootId, Prefix, Timestamp};
+use quorate_model::{BootId, Timestamp};
 use quorate_proto::agent::v1 as wire;
 use quorate_proto::agent::v1::agent_service_server::{AgentService, AgentServiceServer};
 use quorate_proto::agent::v1::connect_response::Message as Down;
@@ -22,7 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::acceptor::MESSAGE_BYTES_MAX;
-use crate::bus::{Bus, Connected, Inbox, SessionId, ToEngine, ToSession};
+use crate::bus::{Bus, Inbox, SessionId, ToEngine, ToSession};
 use crate::{Peer, StoreHandle};
 use sync::Sync;
 
@@ -150,16 +150,7 @@ impl Session {
         let hello = hello::check(hello, &self.peer)?;
         let mut inbox = self.bus.open(&self.peer.agent);
         let session = inbox.session;
-        let connected = Connected {
-            agent: self.peer.agent.clone(),
-            region: self.peer.region.clone(),
-            prefix: Prefix::public(self.peer.address.ip()),
-            session,
-            boot: hello.boot,
-            version: hello.version,
-            kinds: hello.kinds,
-            spooled: hello.spooled,
-        };
+        let connected = hello.introduce(&self.peer, session);
         let mut known = Known {
             session,
             boot: hello.boot,

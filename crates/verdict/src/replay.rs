@@ -16,7 +16,8 @@
 //! one comes with a revision not seen before, its votes become history, as they did.
 //!
 //! **What it ignores.** What was learned before the first result (a region counts as failing by
-//! noise as often as one that nobody knows), and how often agents would have probed.
+//! noise as often as one that nobody knows), how often agents would have probed, and from where they
+//! came: regions that were one place are several.
 
 mod compare;
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use quorate_model::{BootId, CheckId, KindName, RegionId, Revision};
+use quorate_model::{BootId, CheckId, KindName, Prefix, RegionId, Revision};
 use quorate_proto::agent::v1 as wire;
 use quorate_proto::agent::v1::connect_request::Message as Up;
 use tonic::{Status, Streaming};
 
 use super::refusal;
 use crate::Peer;
+use crate::bus::{Connected, SessionId};
 
 /// The most check kinds that an agent may name.
 const KINDS_MAX: usize = 64;
@@ -25,6 +26,23 @@ pub(super) struct Hello {
     pub(super) kinds: BTreeSet<KindName>,
     pub(super) revisions: BTreeMap<CheckId, Revision>,
     pub(super) spooled: u64,
+}
+
+impl Hello {
+    /// What the engine's task hears of it. Who the agent is and where it votes is its certificate's
+    /// word; from where it comes is the connection's.
+    pub(super) fn introduce(&self, peer: &Peer, session: SessionId) -> Connected {
+        Connected {
+            agent: peer.agent.clone(),
+            region: peer.region.clone(),
+            prefix: Prefix::public(peer.address.ip()),
+            session,
+            boot: self.boot,
+            version: self.version.clone(),
+            kinds: self.kinds.clone(),
+            spooled: self.spooled,
+        }
+    }
 }
 
 /// Waits for the first message, which must be Hello.
@@ -67,4 +85,31 @@ pub(super) fn check(hello: wire::Hello, peer: &Peer) -> Result<Hello, Status> {
             .collect(),
         spooled: u64::try_from(hello.spooled_result_count).unwrap_or(0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_model::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_is_introduced_as_its_certificate_and_its_connection_show_it() {
+        let peer = |address: &str| Peer {
+            agent: "fra-1".parse().unwrap(),
+            region: "fra".parse().unwrap(),
+            not_after: Timestamp::EPOCH,
+            address: address.parse().unwrap(),
+        };
+        let hello = wire::Hello { boot_id: vec![7; 16], ..wire::Hello::default() };
+        let hello = check(hello, &peer("127.0.0.1:1")).unwrap();
+        let prefix = |address: &str| {
+            let connected = hello.introduce(&peer(address), SessionId(1));
+            assert_eq!((connected.agent.as_str(), connected.region.as_str()), ("fra-1", "fra"));
+            connected.prefix.map(|prefix| prefix.to_string())
+        };
+        assert_eq!(prefix("198.51.100.7:4711").as_deref(), Some("198.51.100.0/24"));
+        assert_eq!(prefix("[::ffff:198.51.100.7]:4711").as_deref(), Some("198.51.100.0/24"));
+        assert_eq!(prefix("10.0.0.7:4711"), None);
+    }
 }

@@ -15,7 +15,8 @@
 //!
 //! **What it ignores.** Addresses that are the same in many networks: loopback, private and
 //! translated ones ([`Prefix::public`]). Labels: what regions of one provider share is the
-//! evidence's affair. Agents that are absent: they have no vote that could be counted twice.
+//! evidence's affair. Agents that are absent: they have no vote that could be counted twice. And one
+//! machine that comes by IPv4 under one name and by IPv6 under the other.
 //!
 //! **Never silently.** The operators hear which regions, by which prefix, and what to do, once it has
 //! lasted `isolated_after`, and that they have parted once that has lasted `lost_after`. Where a
