@@ -18,7 +18,8 @@ words! {
         Up = "up",
         /// Some regions keep failing, fewer than the quorum.
         Partial = "partial",
-        /// A quorum of regions finds the target slow or refusing, or its certificate ends soon.
+        /// A quorum of regions finds the target slow or refusing, its certificate ends soon, or its
+        /// origin is down while it still answers.
         Degraded = "degraded",
         /// A quorum of regions finds the target broken.
         Down = "down",

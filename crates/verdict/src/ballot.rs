@@ -1,6 +1,7 @@
 //! The ballot: who voted what, kept with each verdict, and the verdict's reason in a sentence.
 
 mod certificate;
+mod origin;
 mod proof;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,9 @@ use crate::case::Context;
 use crate::cause::{self, Witness};
 use crate::certificate::Near;
 use crate::count::Count;
+use crate::edge::Edge;
 use crate::evidence::MilliNats;
+use crate::origin::Behind;
 use crate::vote::{AgentVote, Group, Lookup, Reading};
 
 /// The votes behind a verdict.
@@ -23,13 +26,15 @@ pub(crate) struct Votes<'a> {
     pub(crate) count: &'a Count,
     /// The certificate that ends soon.
     pub(crate) near: Option<Near>,
+    /// The origin that stands behind the target.
+    pub(crate) behind: Option<Behind<'a>>,
 }
 
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-impl Votes<'_> {
+impl<'a> Votes<'a> {
     /// Failing, live and configured regions as a verdict of `state` shows them: under `partial`
     /// or `degraded` without a failure these are the regions kept from an answer or slow, under a
     /// certificate near its end those that see it, under `up` none.
@@ -58,7 +63,7 @@ impl Votes<'_> {
     }
 
     /// The regions that succeed, but by their second resolver only.
-    fn by_second<'a>(&self, ctx: &Context<'a>) -> Vec<&'a str> {
+    fn by_second<'b>(&self, ctx: &Context<'b>) -> Vec<&'b str> {
         let by_second = self.each().filter(|(_, reading, vote)| {
             let lookups = vote.and_then(AgentVote::lookups);
             reading.succeeds() && lookups == Some(Lookup::Second)
@@ -67,18 +72,8 @@ impl Votes<'_> {
     }
 
     /// Who is probably responsible, and what else would fit; `None` if the votes no longer show it.
-    pub(crate) fn cause(&self, ctx: &Context<'_>, state: State) -> Option<(Cause, Vec<Cause>)> {
-        let witnesses = |holds: &dyn Fn(&Reading) -> bool| -> Vec<Witness<'_>> {
-            self.each()
-                .filter(|(_, reading, _)| holds(reading))
-                .filter_map(|(group, _, vote)| {
-                    let vote = vote?;
-                    let region = ctx.fleet.regions.get(&ctx.roster.region(group.region).id);
-                    let (outcome, status) = (vote.outcome, vote.status);
-                    Some(Witness { region, outcome, status, lookup: vote.lookup() })
-                })
-                .collect()
-        };
+    pub(crate) fn cause(&self, ctx: &Context<'a>, state: State) -> Option<(Cause, Vec<Cause>)> {
+        let witnesses = |holds: &dyn Fn(&Reading) -> bool| self.witnesses(ctx, holds);
         let failing = witnesses(&|reading| self.count.is_failing(reading));
         let only = match state {
             State::Up if !self.by_second(ctx).is_empty() => Some(Cause::Resolver),
@@ -86,9 +81,13 @@ impl Votes<'_> {
             State::Partial | State::Down if !failing.is_empty() => {
                 let fine = witnesses(&Reading::succeeds);
                 let needed = self.count.needed.unwrap_or(usize::MAX);
-                let mut fitting = cause::of_failures(&failing, &fine, needed).into_iter();
+                let finding = self.behind.filter(|_| state == State::Down);
+                let finding = finding.and_then(|behind| behind.known.finding);
+                let fitting = cause::of_failures(&failing, &fine, needed, finding);
+                let mut fitting = fitting.into_iter();
                 return fitting.next().map(|first| (first, fitting.collect()));
             }
+            State::Degraded if self.is_cached() => Some(Cause::Origin),
             State::Degraded if self.is_about_certificate() => Some(Cause::TargetTls),
             State::Degraded if self.count.is_intermittent() => Some(Cause::TargetIntermittent),
             State::Degraded if self.count.slow >= self.count.blocked && self.count.slow > 0 => {
@@ -98,6 +97,19 @@ impl Votes<'_> {
             State::Down => None,
         };
         only.map(|cause| (cause, Vec::new()))
+    }
+
+    /// What the regions whose vote is such have seen.
+    fn witnesses(&self, ctx: &Context<'a>, holds: &dyn Fn(&Reading) -> bool) -> Vec<Witness<'_>> {
+        let such = self.each().filter(|(_, reading, _)| holds(reading));
+        let witnesses = such.filter_map(|(group, _, vote)| {
+            let vote = vote?;
+            let region = ctx.fleet.regions.get(&ctx.roster.region(group.region).id);
+            let edge = Edge { name: vote.edge(), address: vote.address };
+            let (outcome, status) = (vote.outcome, vote.status);
+            Some(Witness { region, outcome, status, lookup: vote.lookup(), edge })
+        });
+        witnesses.collect()
     }
 
     /// The ballot taken at `ctx.now`.
@@ -152,6 +164,7 @@ impl Votes<'_> {
                 _ => parts.push(format!("all within {spread}")),
             }
         }
+        parts.extend(self.edge_in_words(ctx, state));
         let (dated, also_dated) = self.certificate_in_words(ctx, state);
         let is_dated = dated.is_some();
         parts.splice(0..0, dated);
@@ -173,6 +186,10 @@ impl Votes<'_> {
         }
         parts.extend(self.proof_in_words(ctx, state));
         parts.extend(also_dated);
+        match self.origin_in_words(state) {
+            Some(words) if self.is_cached() => parts.insert(0, words),
+            words => parts.extend(words),
+        }
         let parts = parts.join("; ");
         let recovering = if is_recovering { "recovering, " } else { "" };
         if state == State::Unknown {
@@ -185,7 +202,7 @@ impl Votes<'_> {
     }
 
     /// The region that speaks for a group which shares its place.
-    fn speaks_for<'a>(&self, ctx: &Context<'a>, group: &Group) -> &'a str {
+    fn speaks_for<'b>(&self, ctx: &Context<'b>, group: &Group) -> &'b str {
         let speaks = self.each().find(|(other, reading, _)| {
             reading.counted != Counted::SamePlace
                 && ctx.roster.is_same_place(other.region, group.region)
@@ -201,7 +218,7 @@ impl Votes<'_> {
         entry
     }
 
-    fn told<'a>(&self, ctx: &Context<'a>) -> Told<'a> {
+    fn told<'b>(&self, ctx: &Context<'b>) -> Told<'b> {
         let mut told = Told::default();
         for (group, reading, vote) in self.each() {
             let region = ctx.roster.region(group.region).id.as_str();

@@ -8,6 +8,7 @@ mod certificate;
 mod dispute;
 mod mute;
 mod onset;
+mod origin;
 mod places;
 mod publish;
 mod pursue;
@@ -35,6 +36,7 @@ use crate::liveness::{AgentIx, RegionIx, RegionState, Roster};
 use crate::memory::Memory;
 use crate::mixed::Mixed;
 use crate::mute::Mutes;
+use crate::origin::Links;
 use crate::quorum::Ruling;
 use crate::resolvers::Resolvers;
 use crate::vote::{AgentVote, Group, Reading, Say, Sight, Taken};
@@ -47,6 +49,8 @@ pub(crate) struct Context<'a> {
     pub(crate) fleet: &'a Fleet,
     pub(crate) roster: &'a Roster,
     pub(crate) baselines: &'a Baselines,
+    /// The check that probes the origin of this one.
+    pub(crate) origin: Option<&'a Case>,
     /// Whether what comes was seen before a restart: it rebuilds the votes and teaches nothing.
     pub(crate) is_replay: bool,
     pub(crate) now: Timestamp,
@@ -83,6 +87,8 @@ pub(crate) struct Case {
     episode: Option<Episode>,
     /// The rounds of the latest episode.
     rounds: Vec<RoundId>,
+    /// Start of the probe that opened it.
+    began: Option<Timestamp>,
     purse: Purse,
     pub(crate) verdict: Option<Verdict>,
     incident: Option<Incident>,
@@ -100,6 +106,7 @@ pub(crate) struct Case {
     is_paced: bool,
     /// Whether some agent may reach the target only by its second resolver.
     asks_second: bool,
+    links: Option<Box<Links>>,
     pub(crate) alarm: Option<Timestamp>,
 }
 
@@ -109,6 +116,7 @@ impl Case {
             groups: regions.iter().map(|region| Group::new(*region)).collect(),
             episode: None,
             rounds: Vec::new(),
+            began: None,
             purse: Purse::full(),
             verdict: None,
             incident: None,
@@ -121,6 +129,7 @@ impl Case {
             kept: Kept::default(),
             is_paced: false,
             asks_second: false,
+            links: None,
             alarm: None,
             check,
         }
@@ -343,6 +352,7 @@ impl Case {
         let regions = u32::try_from(self.groups.len()).unwrap_or(1).max(1);
         self.episode = Some(Episode::open(began, self.check.interval / regions, ctx.now));
         self.rounds.clear();
+        self.began = Some(began);
     }
 
     /// How much longer a vote speaks because the target asked to be left alone. A success asks for
@@ -363,6 +373,7 @@ impl Case {
         effects: &mut Vec<Effect>,
     ) -> Option<Timestamp> {
         self.mutes.look(ctx.now);
+        self.look_behind(ctx);
         let mut count = self.count(ctx);
         if self.turn_intermittent(ctx, &count, effects) {
             count = self.count(ctx);

@@ -4,12 +4,16 @@
 //! wins.
 //!
 //! 1. Slow or blocked, without a failing quorum: that itself.
-//! 2. Exactly one failing region while others succeed: the path from there, whatever labels it has.
-//! 3. The name, if a quorum cannot resolve it by their second resolvers either.
-//! 4. A label (provider, then country, then transit) that all of F have and none of O: that label.
-//! 5. All of F were told by a gateway that its origin is in trouble: the origin.
-//! 6. One symptom in more than half of F: that symptom.
-//! 7. Else: mixed.
+//! 2. All of F have met one edge of a delivery network and none of O has: that edge.
+//! 3. Exactly one failing region while others succeed: the path from there, whatever labels it has.
+//! 4. The name, if a quorum cannot resolve it by their second resolvers either.
+//! 5. The target is down, and a check of its origin fails too: the origin. It works while nobody
+//!    succeeds here: the delivery network in front of it.
+//! 6. A label (provider, then country, then transit) that all of F have and none of O: that label.
+//! 7. The origin works while most regions fail here: the delivery network.
+//! 8. All of F were told by a gateway that its origin is in trouble: the origin.
+//! 9. One symptom in more than half of F: that symptom.
+//! 10. Else: mixed.
 //!
 //! The rules below the first that match too are not wrong either: the verdict lists them as what
 //! else would fit. A label that all regions of a check have is among them when all fail, for then
@@ -22,6 +26,8 @@ use std::collections::BTreeMap;
 
 use quorate_model::{Cause, Outcome, Phase, Reason, Region, StatusInfo};
 
+use crate::edge::{self, Edge};
+use crate::origin::Finding;
 use crate::vote::Lookup;
 
 /// One region's evidence.
@@ -31,6 +37,7 @@ pub(crate) struct Witness<'a> {
     pub(crate) outcome: Outcome,
     pub(crate) status: Option<u16>,
     pub(crate) lookup: Option<Lookup>,
+    pub(crate) edge: Edge<'a>,
 }
 
 /// Labels that can be responsible, in the order in which they are tried.
@@ -41,28 +48,43 @@ const LABELS: [(&str, Cause); 3] = [
 ];
 
 /// The causes of the failures of `failing` while `fine` succeed that fit, the most probable first;
-/// `none` alone if nothing fails. `needed` are as many as a quorum.
+/// `none` alone if nothing fails. `needed` are as many as a quorum; `origin` is what is known of the
+/// origin of a target that is down.
 pub(crate) fn of_failures(
     failing: &[Witness<'_>],
     fine: &[Witness<'_>],
     needed: usize,
+    origin: Option<Finding>,
 ) -> Vec<Cause> {
     if failing.is_empty() {
         return vec![Cause::None];
     }
     let mut fitting = Vec::new();
+    if edge::of(failing, fine).is_some() {
+        fitting.push(Cause::CdnEdge);
+    }
     if failing.len() == 1 && !fine.is_empty() {
         fitting.push(Cause::Path);
     }
     if failing.iter().filter(|witness| is_nameless(witness)).count() >= needed {
         fitting.push(Cause::TargetDns);
     }
+    let works = origin == Some(Finding::Works) && failing.len() > fine.len();
+    if origin == Some(Finding::Fails) {
+        fitting.push(Cause::Origin);
+    } else if works && fine.is_empty() {
+        fitting.push(Cause::Cdn);
+    }
     let shared = shared_labels(failing, fine);
     // Where nobody succeeds, nothing tells a label that all have from the target.
     if !fine.is_empty() {
         fitting.extend(&shared);
     }
-    if failing.iter().all(|witness| witness.status.is_some_and(is_of_origin)) {
+    if works && !fine.is_empty() {
+        fitting.push(Cause::Cdn);
+    }
+    let is_told = failing.iter().all(|witness| witness.status.is_some_and(is_of_origin));
+    if is_told && origin != Some(Finding::Fails) {
         fitting.push(Cause::Origin);
     }
     let symptom = dominant_symptom(failing).filter(|symptom| !fitting.contains(symptom));
@@ -169,6 +191,7 @@ mod tests {
                 outcome: Outcome::Fail { phase: Phase::Connect, reason: *reason },
                 status: *status,
                 lookup: None,
+                edge: Edge::default(),
             })
             .collect();
         let fine: Vec<Witness<'_>> = fine
@@ -178,9 +201,10 @@ mod tests {
                 outcome: Outcome::Ok,
                 status: None,
                 lookup: None,
+                edge: Edge::default(),
             })
             .collect();
-        of_failures(&failing, &fine, 3)
+        of_failures(&failing, &fine, 3, None)
     }
 
     fn check(failing: &[(&Region, Reason, Option<u16>)], fine: &[&Region], cause: Cause) {
@@ -216,14 +240,18 @@ mod tests {
             outcome: Outcome::Fail { phase: Phase::Dns, reason: Reason::Timeout },
             status: None,
             lookup: Some(lookup),
+            edge: Edge::default(),
         };
         let fine = [Witness { outcome: Outcome::Ok, ..witness(&d, Lookup::First) }];
         let all = [&a, &b, &c].map(|region| witness(region, Lookup::Neither));
-        assert_eq!(of_failures(&all, &fine, 3), [Cause::TargetDns, Cause::PathProvider]);
+        assert_eq!(of_failures(&all, &fine, 3, None), [Cause::TargetDns, Cause::PathProvider]);
         // Where there is no second resolver, what the regions share comes first.
         let one_alone = [all[0], all[1], witness(&c, Lookup::Alone)];
-        assert_eq!(of_failures(&one_alone, &fine, 3), [Cause::PathProvider, Cause::TargetDns]);
-        assert_eq!(of_failures(&all[..1], &fine, 3)[0], Cause::Path);
+        assert_eq!(
+            of_failures(&one_alone, &fine, 3, None),
+            [Cause::PathProvider, Cause::TargetDns]
+        );
+        assert_eq!(of_failures(&all[..1], &fine, 3, None)[0], Cause::Path);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! only. What follows from time or from the fleet is put on the alarms and judged a bounded number
 //! of checks at a time; [`Engine::next_deadline`] is then in the past until the rest is done.
 
+mod origin;
 mod quiet;
 mod restore;
 
@@ -139,14 +140,7 @@ impl Engine {
     /// only with a change, and regions go on voting. Changes nothing.
     pub fn look(&self, check: &CheckId, now: Timestamp) -> Option<Verdict> {
         let ix = self.by_check.get(check)?;
-        let ctx = Context {
-            fleet: &self.fleet,
-            roster: &self.roster,
-            baselines: &self.baselines,
-            is_replay: false,
-            now,
-        };
-        self.cases.get(ix.0 as usize)?.as_ref()?.look(&ctx)
+        self.cases.get(ix.0 as usize)?.as_ref()?.look(&self.context(None, now))
     }
 
     /// Whether a region's failures count now.
@@ -213,6 +207,7 @@ impl Engine {
                 now,
             );
         }
+        self.link();
         self.watch.hold_until = now + self.fleet.policy.lost_after;
         self.watch_fleet(now);
     }
@@ -340,6 +335,7 @@ impl Engine {
             fleet: &self.fleet,
             roster: &self.roster,
             baselines: &self.baselines,
+            origin: None,
             is_replay: false,
             now,
         };
@@ -356,19 +352,24 @@ impl Engine {
     }
 
     fn judge(&mut self, ix: CheckIx, now: Timestamp, effects: &mut Vec<Effect>) {
+        // Taken out, so that it can look at its origin, which is a case like itself.
+        let Some(mut case) = self.cases[ix.0 as usize].take() else {
+            return;
+        };
+        let origin = case.origin().and_then(|ix| self.cases.get(ix.0 as usize)?.as_deref());
         let ctx = Context {
             fleet: &self.fleet,
             roster: &self.roster,
             baselines: &self.baselines,
+            origin,
             is_replay: false,
             now,
-        };
-        let Some(case) = self.cases[ix.0 as usize].as_mut() else {
-            return;
         };
         if let Some(next) = case.judge(&ctx, &mut self.shared, effects) {
             self.alarms.arm(&mut case.alarm, Subject::Check(ix), next);
         }
+        self.cases[ix.0 as usize] = Some(case);
+        self.follow_links(ix, now);
         self.heed_conflicts(now);
         self.heed_resolvers(now);
     }

@@ -9,9 +9,10 @@
 //! `quorum` (when it is down), `evidence` (whether that can be coincidence), `baseline` (how often a
 //! region fails for nothing), `slow` (what fails now and then), `mixed` (what fails now and then and
 //! was taken for down), `certificate` (what will end soon), `recovery` (when it is over), `incident`
-//! (what people are told), `mute` (when they are not), `cause` (who is responsible), `clocks` (whose
-//! wall clock is wrong), `resolvers` (who cannot look up names) and `operators` (what is wrong with
-//! ourselves). `case` applies them to one check, [`Engine`] to all.
+//! (what people are told), `mute` (when they are not), `cause` (who is responsible), `edge` (which edge
+//! of a delivery network is), `origin` (what stands behind one), `clocks` (whose wall clock is wrong),
+//! `resolvers` (who cannot look up names) and `operators` (what is wrong with ourselves). `case` applies
+//! them to one check, [`Engine`] to all.
 
 mod alarms;
 mod anchors;
@@ -23,6 +24,7 @@ mod certificate;
 mod clocks;
 mod conflict;
 mod count;
+mod edge;
 mod effect;
 mod engine;
 mod episode;
@@ -39,6 +41,7 @@ mod memory;
 mod mixed;
 mod mute;
 mod operators;
+mod origin;
 pub mod plan;
 mod quorum;
 mod recovery;

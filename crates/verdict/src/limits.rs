@@ -22,6 +22,9 @@ pub(crate) const ROUND_REFILL_GAPS: u32 = 3;
 /// Characters kept of the sentence that a probe sends as evidence.
 pub(crate) const MESSAGE_CHARS_MAX: usize = 256;
 
+/// Characters kept of what an edge of a delivery network calls itself.
+pub(crate) const EDGE_CHARS_MAX: usize = 64;
+
 /// Re-opens that make a check flap, and after which they are no longer messaged one by one.
 pub(crate) const FLAPPING_REOPENS: usize = 3;
 

@@ -35,7 +35,11 @@ pub(crate) struct Memory {
     pub(crate) latched: State,
     /// Start of the first probe of the present trouble.
     pub(crate) first_failure: Option<Timestamp>,
-    /// Start of the last success anywhere before that.
+    /// While it is down, when it fell: no earlier than the suspicion that led to it began, nor than
+    /// the failure of a second region. Since version 2.
+    #[serde(default)]
+    pub(crate) fell: Option<Timestamp>,
+    /// Start of the last success anywhere before the present trouble.
     pub(crate) last_success: Option<Timestamp>,
     /// Whether all that were left decided, and the full quorum has not agreed since.
     pub(crate) is_reduced: bool,
@@ -76,6 +80,7 @@ impl Default for Memory {
             version: VERSION,
             latched: State::Unknown,
             first_failure: None,
+            fell: None,
             last_success: None,
             is_reduced: false,
             recovery: None,
@@ -122,6 +127,11 @@ impl Memory {
         self.reopens.push(now);
     }
 
+    /// When it broke, as far as is known of a check that is down.
+    pub(crate) fn broke(&self) -> Option<Timestamp> {
+        self.fell.or(self.first_failure)
+    }
+
     fn recent_reopens(&self, policy: &FleetPolicy, now: Timestamp) -> usize {
         let window = now.before(policy.reopen_within * FLAPPING_WINDOWS);
         self.reopens.iter().filter(|at| **at > window).count()
@@ -150,7 +160,7 @@ mod tests {
         let mut document = Memory { latched: State::Down, ..Memory::default() }.write();
         let fields = document.as_object_mut().unwrap();
         fields.insert("version".to_owned(), 1.into());
-        for new in ["intermittent", "levels", "expiry", "withheld"] {
+        for new in ["intermittent", "levels", "expiry", "withheld", "fell"] {
             assert!(fields.remove(new).is_some(), "{new}");
         }
         let memory = Memory::read(&document).unwrap();

@@ -35,7 +35,7 @@ use std::net::IpAddr;
 use quorate_model::{BlockReason, Counted, Doubt, Evidence, Outcome, ProbeResult, Timestamp};
 
 use crate::certificate::NEVER;
-use crate::limits::MESSAGE_CHARS_MAX;
+use crate::limits::{EDGE_CHARS_MAX, MESSAGE_CHARS_MAX};
 use crate::liveness::{Agent, AgentIx, RegionIx, RegionState, Roster};
 pub(crate) use agents::Votes;
 pub(crate) use lookup::Lookup;
@@ -102,6 +102,8 @@ pub(crate) struct AgentVote {
 struct Remark {
     /// What the last probe says of itself, in a sentence.
     message: Box<str>,
+    /// What the edge of a delivery network that answered it calls itself.
+    edge: Option<Box<str>>,
     /// The latest probe that the agent did not trust, with the reason, if nothing came after it.
     doubt: Option<(Timestamp, Doubt)>,
 }
@@ -196,12 +198,19 @@ impl AgentVote {
     /// Keeps what there is to remark about the last probe.
     fn remark(&mut self, started: Timestamp, evidence: &Evidence) {
         let doubt = self.doubt().filter(|(at, _)| *at > started);
-        self.remark = if doubt.is_none() && evidence.message.is_empty() {
+        let edge = evidence.pop_hint.as_deref().filter(|edge| !edge.is_empty());
+        self.remark = if doubt.is_none() && evidence.message.is_empty() && edge.is_none() {
             None
         } else {
             let message = evidence.message.chars().take(MESSAGE_CHARS_MAX).collect();
-            Some(Box::new(Remark { message, doubt }))
+            let edge = edge.map(|edge| edge.chars().take(EDGE_CHARS_MAX).collect());
+            Some(Box::new(Remark { message, edge, doubt }))
         };
+    }
+
+    /// What the edge of a delivery network that answered its last probe calls itself.
+    pub(crate) fn edge(&self) -> Option<&str> {
+        self.remark.as_ref()?.edge.as_deref()
     }
 
     fn doubt(&self) -> Option<(Timestamp, Doubt)> {

@@ -19,7 +19,8 @@ impl Votes<'_> {
 
     /// Whether nothing but a certificate makes it `degraded`.
     pub(super) fn is_about_certificate(&self) -> bool {
-        self.near.is_some() && self.count.condition() < Some(State::Degraded)
+        let is_milder = self.count.condition() < Some(State::Degraded);
+        self.near.is_some() && is_milder && !self.is_cached()
     }
 
     /// What there is to say of a certificate under `degraded`: as the reason, or beside another.

@@ -99,6 +99,7 @@ impl Case {
         let deadline = ctx.now + start_within + self.check.timeout + ctx.policy().heartbeat;
         let witnesses = asked.iter().copied().filter(|agent| ctx.roster.is_witness(*agent));
         episode.asked(round, witnesses, (ctx.now, deadline));
+        self.has_asked(episode.rounds.len());
         effects.push(Effect::Confirm(Confirmation {
             check: self.check.id.clone(),
             revision: self.check.revision,

@@ -21,7 +21,9 @@ impl Case {
             && memory.intermittent.share_ppm().is_none()
             && !incident::is_open(self.incident.as_ref());
         let is_well = |group: &Group| is_well(group, ctx);
+        // What happens to an origin, or in front of one, could happen in between.
         is_up
+            && !self.is_linked()
             && is_published
             && is_settled
             && self.episode.is_none()

@@ -53,9 +53,10 @@ impl Case {
             self.recover(ctx, count, effects)
         } else if count.ruling == Ruling::Down {
             self.memory.is_reduced = count.ground == Ground::AllThatAreLeft;
-            self.fall(ctx, effects)
+            self.fall(ctx, count, effects)
         } else if self.episode.is_some() {
-            let is_worse = count.is_unproven() && count.condition() >= Some(self.memory.latched);
+            let is_worse =
+                count.is_unproven() && self.condition(count) >= Some(self.memory.latched);
             if is_worse { self.drift(ctx, count) } else { None }
         } else {
             self.drift(ctx, count)
@@ -63,10 +64,16 @@ impl Case {
     }
 
     /// The check goes down.
-    fn fall(&mut self, ctx: &Context<'_>, effects: &mut Vec<Effect>) -> Option<Filing> {
+    fn fall(
+        &mut self,
+        ctx: &Context<'_>,
+        count: &Count,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Filing> {
         recovery::abort(&mut self.memory, ctx.policy(), ctx.now);
         self.memory.latched = State::Down;
         self.memory.relapse = None;
+        self.note_fall(ctx, count);
         self.answers.begin(ctx.now);
         for group in &mut self.groups {
             group.level = 0;
@@ -90,9 +97,10 @@ impl Case {
     ) -> Option<Filing> {
         self.memory.is_reduced &= count.tally.failing < count.tally.quorum;
         recovery::follow(&mut self.memory, count, ctx.policy(), ctx.now);
-        let want = count.condition().unwrap_or(State::Down);
+        let seen = count.condition().unwrap_or(State::Down);
+        let want = self.condition(count).unwrap_or(State::Down);
         let time = self.memory.recovery_time(ctx.policy(), ctx.now);
-        let is_over = recovery::is_over(&self.memory, count, want, time, ctx.now);
+        let is_over = recovery::is_over(&self.memory, count, seen, time, ctx.now);
         if want == State::Down || ctx.now < self.grace || !is_over {
             return incident::overdue(&mut self.memory, ctx.policy(), ctx.now);
         }
@@ -136,6 +144,7 @@ impl Case {
         self.memory.latched = want;
         self.memory.recovery = None;
         self.memory.relapse = None;
+        self.memory.fell = None;
         self.answers.end();
         if want != State::Up {
             return None;
@@ -146,7 +155,7 @@ impl Case {
 
     /// Anything but down: follow the votes, but take back what people were told only after `R`.
     fn drift(&mut self, ctx: &Context<'_>, count: &Count) -> Option<Filing> {
-        let want = count.condition().unwrap_or(State::Unknown);
+        let want = self.condition(count).unwrap_or(State::Unknown);
         let is_open = self.is_open();
         if is_open && want < self.memory.latched {
             let run = *self.memory.recovery.get_or_insert(Recovery { since: ctx.now, shown: true });
@@ -159,6 +168,9 @@ impl Case {
         }
         recovery::abort(&mut self.memory, ctx.policy(), ctx.now);
         self.memory.latched = want;
+        if want == State::Degraded && self.is_served_from_cache(count) {
+            self.note_origin();
+        }
         if is_open {
             return incident::overdue(&mut self.memory, ctx.policy(), ctx.now);
         }

@@ -37,8 +37,8 @@ impl Engine {
     /// Takes in stretches of successes of a check, at most one for each of its agents, which must be
     /// all that happened to it since the last call. `now` is when the last result was received.
     ///
-    /// Does nothing and returns `false` unless the check is up, nothing is under way, and each of
-    /// its live regions has one agent, whose last probe succeeded.
+    /// Does nothing and returns `false` unless the check is up, nothing is under way, it has no origin
+    /// and is none, and each of its live regions has one agent, whose last probe succeeded.
     pub fn fast_forward(
         &mut self,
         check: &CheckId,
@@ -61,6 +61,7 @@ impl Engine {
                 fleet: &self.fleet,
                 roster: &self.roster,
                 baselines: &self.baselines,
+                origin: None,
                 is_replay: false,
                 now: last.received,
             };
@@ -89,13 +90,7 @@ impl Engine {
 
     /// Whether a check is up and nothing is under way, so that [`Engine::fast_forward`] can be used.
     pub fn is_quiet(&self, check: &CheckId, now: Timestamp) -> bool {
-        let ctx = Context {
-            fleet: &self.fleet,
-            roster: &self.roster,
-            baselines: &self.baselines,
-            is_replay: false,
-            now,
-        };
+        let ctx = self.context(None, now);
         let case = self.by_check.get(check).and_then(|ix| self.cases.get(ix.0 as usize));
         case.and_then(Option::as_deref).is_some_and(|case| case.is_quiet(&ctx))
     }

@@ -41,6 +41,7 @@ impl Engine {
                 fleet: &self.fleet,
                 roster: &self.roster,
                 baselines: &self.baselines,
+                origin: None,
                 is_replay: true,
                 now,
             };

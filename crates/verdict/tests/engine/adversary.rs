@@ -61,11 +61,15 @@ fn checks() -> Vec<Check> {
         interval: secs(interval),
         ..shop()
     };
+    let before = |origin: &str, check: Check| Check {
+        origin: Some(origin.parse().expect("an id")),
+        ..check
+    };
     vec![
-        of("shop", &["a", "b", "c", "d", "e"], Quorum::Majority, 60),
-        of("pair", &["a", "b"], Quorum::All, 30),
+        before("any", of("shop", &["a", "b", "c", "d", "e"], Quorum::Majority, 60)),
+        before("nowhere", of("pair", &["a", "b"], Quorum::All, 30)),
         of("lone", &["c"], Quorum::Majority, 60),
-        of("any", &["c", "d", "e"], Quorum::Any, 20),
+        before("lone", of("any", &["c", "d", "e"], Quorum::Any, 20)),
     ]
 }
 

@@ -11,6 +11,7 @@ mod evidence;
 mod fleet;
 mod mute;
 mod onset;
+mod origin;
 mod outage;
 mod places;
 mod properties;

@@ -60,7 +60,7 @@ pub(crate) enum What {
 #[derive(Debug, Clone)]
 enum Job {
     Beat(usize),
-    Probe { agent: usize, round: Option<RoundId>, generation: u32 },
+    Probe { agent: usize, check: CheckId, round: Option<RoundId>, generation: u32 },
     Late(usize, Box<Suspicion>),
     Done(usize, Box<ProbeResult>),
 }
@@ -80,14 +80,18 @@ pub(crate) struct Stage {
     pub(crate) check: CheckId,
     pub(crate) now: Timestamp,
     pub(crate) faults: Vec<Fault>,
+    /// What the check of the origin meets, beside what agents themselves suffer.
+    pub(crate) origin_faults: Vec<Fault>,
+    /// The edge of a delivery network that agents meet, by their first letters.
+    pub(crate) edges: Vec<(&'static str, &'static str)>,
     pub(crate) certificates: Vec<Certificate>,
     pub(crate) log: Vec<(Duration, Effect)>,
     pub(crate) results: Vec<ProbeResult>,
     members: Vec<Member>,
     jobs: BTreeMap<(Timestamp, u64), Job>,
     next_job: u64,
-    interval: Duration,
-    generation: u32,
+    /// The present interval of each check, and how often it has changed.
+    paces: BTreeMap<CheckId, (Duration, u32)>,
     start: Timestamp,
 }
 
@@ -136,6 +140,20 @@ pub(crate) fn fleet_of(check: Check) -> Fleet {
     }
 }
 
+/// The check `shop` with another that probes its origin and tells nobody.
+pub(crate) fn fleet_with_origin() -> Fleet {
+    let id: CheckId = "shop-origin".parse().expect("an id");
+    let behind = Check {
+        id: id.clone(),
+        target: "https://origin.shop.example".to_owned(),
+        alert: AlertPolicy::default(),
+        ..shop()
+    };
+    let mut fleet = fleet_of(Check { origin: Some(id.clone()), ..shop() });
+    fleet.checks.insert(id, Arc::new(behind));
+    fleet
+}
+
 impl Stage {
     /// Five regions with one agent each, a with two; all well for two minutes from `0s`.
     pub(crate) fn new(faults: Vec<Fault>) -> Self {
@@ -143,14 +161,29 @@ impl Stage {
     }
 
     pub(crate) fn with(check: Check, agents: &[&str], faults: Vec<Fault>) -> Self {
+        let id = check.id.clone();
+        Self::of(fleet_of(check), &id, agents, faults)
+    }
+
+    /// The check `shop` with another that probes its origin, and what both meet.
+    pub(crate) fn with_origin(agents: &[&str], front: Vec<Fault>, origin: Vec<Fault>) -> Self {
+        let mut stage = Self::of(fleet_with_origin(), &shop().id, agents, front);
+        stage.origin_faults = origin;
+        stage
+    }
+
+    fn of(fleet: Fleet, check: &CheckId, agents: &[&str], faults: Vec<Fault>) -> Self {
         let start = Timestamp::from_micros(1_700_000_000_000_000);
+        let pace = |check: &Arc<Check>| (check.id.clone(), (check.interval, 0));
         let mut stage = Self {
             engine: Engine::new(),
-            check: check.id.clone(),
-            interval: check.interval,
-            fleet: Arc::new(fleet_of(check)),
+            check: check.clone(),
+            paces: fleet.checks.values().map(pace).collect(),
+            fleet: Arc::new(fleet),
             now: start,
             faults,
+            origin_faults: Vec::new(),
+            edges: Vec::new(),
             certificates: Vec::new(),
             log: Vec::new(),
             results: Vec::new(),
@@ -166,7 +199,6 @@ impl Stage {
                 .collect(),
             jobs: BTreeMap::new(),
             next_job: 0,
-            generation: 0,
             start,
         };
         stage.apply(Event::Configured(Arc::clone(&stage.fleet)));
@@ -174,7 +206,9 @@ impl Stage {
         for agent in 0..stage.members.len() {
             stage.later(Duration::ZERO, Job::Beat(agent));
         }
-        stage.plan();
+        for check in stage.fleet.checks.keys().cloned().collect::<Vec<_>>() {
+            stage.plan(&check);
+        }
         stage
     }
 
@@ -199,29 +233,29 @@ impl Stage {
         self.connect(place);
     }
 
-    /// The scheduled probes, from now on at the present interval.
-    fn plan(&mut self) {
-        self.generation += 1;
+    /// The scheduled probes of a check, from now on at the present interval.
+    fn plan(&mut self, id: &CheckId) {
+        let pace = self.paces.get_mut(id).expect("a check");
+        pace.1 += 1;
+        let (interval, generation) = *pace;
         let mut by_region: BTreeMap<RegionId, Vec<AgentId>> = BTreeMap::new();
         for member in &self.members {
             by_region.entry(member.region.clone()).or_default().push(member.id.clone());
         }
-        let check = Arc::clone(&self.fleet.checks[&self.check]);
-        let paced = Check { interval: self.interval, ..(*check).clone() };
+        let check = Arc::clone(&self.fleet.checks[id]);
+        let paced = Check { interval, ..(*check).clone() };
         let slots = schedule::slots(&paced, &by_region);
         let since = self.now - self.start;
         let into = Duration::from_nanos(
-            u64::try_from(since.as_nanos() % self.interval.as_nanos()).expect("small"),
+            u64::try_from(since.as_nanos() % interval.as_nanos()).expect("small"),
         );
         for agent in 0..self.members.len() {
             let Some(phase) = slots.get(&self.members[agent].id) else {
                 continue;
             };
-            let wait = phase
-                .checked_sub(into)
-                .unwrap_or_else(|| (self.interval + *phase).saturating_sub(into));
-            let generation = self.generation;
-            self.later(wait, Job::Probe { agent, round: None, generation });
+            let wait =
+                phase.checked_sub(into).unwrap_or_else(|| (interval + *phase).saturating_sub(into));
+            self.later(wait, Job::Probe { agent, check: id.clone(), round: None, generation });
         }
     }
 
@@ -241,12 +275,14 @@ impl Stage {
                     for id in &confirmation.agents {
                         let agent = self.place(id);
                         let round = Some(confirmation.round);
-                        self.later(LATENCY, Job::Probe { agent, round, generation: 0 });
+                        let check = confirmation.check.clone();
+                        self.later(LATENCY, Job::Probe { agent, check, round, generation: 0 });
                     }
                 }
-                Effect::Pace { every, .. } => {
-                    self.interval = every.unwrap_or(self.fleet.checks[&self.check].interval);
-                    self.plan();
+                Effect::Pace { check, every } => {
+                    let pace = self.paces.get_mut(check).expect("a check");
+                    pace.0 = every.unwrap_or(self.fleet.checks[check].interval);
+                    self.plan(check);
                 }
                 Effect::Transition(_) | Effect::Operator(_) | Effect::Remember { .. } => {}
             }
@@ -282,13 +318,28 @@ impl Stage {
         }
     }
 
-    fn fault(&self, agent: usize) -> Option<&What> {
+    fn suffered<'a>(&self, faults: &'a [Fault], agent: usize) -> Option<&'a What> {
         let at = self.now - self.start;
         let name = self.members[agent].id.as_str();
-        self.faults
+        faults
             .iter()
             .find(|fault| is_among(fault.who, name) && fault.from <= at && at < fault.to)
             .map(|fault| &fault.what)
+    }
+
+    fn fault(&self, agent: usize) -> Option<&What> {
+        self.suffered(&self.faults, agent)
+    }
+
+    /// What a probe of this check meets.
+    fn met(&self, agent: usize, check: &CheckId) -> Option<&What> {
+        match self.fault(agent) {
+            what if *check == self.check => what,
+            what @ Some(What::Island | What::Dead) => what,
+            Some(What::Sees(..) | What::Looks(..)) | None => {
+                self.suffered(&self.origin_faults, agent)
+            }
+        }
     }
 
     fn health(&self, agent: usize) -> Health {
@@ -304,15 +355,18 @@ impl Stage {
                 self.beat(agent);
                 self.later(secs(2), Job::Beat(agent));
             }
-            Job::Probe { agent, round, generation } => {
-                if round.is_none() && generation != self.generation {
+            Job::Probe { agent, check, round, generation } => {
+                let (interval, latest) = self.paces[&check];
+                let is_old = round.is_none() && generation != latest;
+                if is_old || !self.fleet.checks.contains_key(&check) {
                     return;
                 }
                 if round.is_none() {
-                    self.later(self.interval, Job::Probe { agent, round, generation });
+                    let check = check.clone();
+                    self.later(interval, Job::Probe { agent, check, round, generation });
                 }
                 if self.members[agent].is_up {
-                    self.probe(agent, round);
+                    self.probe(agent, &check, round);
                 }
             }
             Job::Late(agent, mut suspicion) => {
@@ -347,34 +401,38 @@ impl Stage {
         }
     }
 
-    fn probe(&mut self, agent: usize, round: Option<RoundId>) {
-        let (outcome, takes) = match self.fault(agent) {
+    fn probe(&mut self, agent: usize, check: &CheckId, round: Option<RoundId>) {
+        let (outcome, takes) = match self.met(agent, check) {
             Some(What::Sees(outcome, takes) | What::Looks(_, outcome, takes)) => (*outcome, *takes),
             Some(What::Island | What::Dead) => (TIMEOUT, secs(10)),
             None => (OK, LATENCY),
         };
         if takes > secs(2) {
-            let suspicion = self.suspicion(agent);
+            let suspicion = self.suspicion(agent, check);
             self.later(secs(2) + LATENCY, Job::Late(agent, Box::new(suspicion)));
         }
-        let result = self.result(agent, round, outcome, takes);
+        let result = ProbeResult {
+            check: check.clone(),
+            revision: self.revision(check),
+            ..self.result(agent, round, outcome, takes)
+        };
         self.later(takes + LATENCY, Job::Done(agent, Box::new(result)));
     }
 
-    fn suspicion(&self, agent: usize) -> Suspicion {
+    fn suspicion(&self, agent: usize, check: &CheckId) -> Suspicion {
         Suspicion {
             agent: self.members[agent].id.clone(),
             region: self.members[agent].region.clone(),
-            check: self.check.clone(),
-            revision: self.revision(),
+            check: check.clone(),
+            revision: self.revision(check),
             phase: Phase::Connect,
             started: self.now,
             health: Health::Fine,
         }
     }
 
-    fn revision(&self) -> Revision {
-        self.fleet.checks[&self.check].revision
+    fn revision(&self, check: &CheckId) -> Revision {
+        self.fleet.checks[check].revision
     }
 
     /// A result of a probe that starts now.
@@ -385,7 +443,7 @@ impl Stage {
         outcome: Outcome,
         takes: Duration,
     ) -> ProbeResult {
-        let revision = self.revision();
+        let revision = self.revision(&self.check);
         let resolver = match self.fault(agent) {
             Some(What::Looks(used, ..)) => Some(*used),
             Some(What::Sees(..) | What::Island | What::Dead) | None => None,
@@ -401,6 +459,9 @@ impl Stage {
             .map(|shown| self.start + shown.ends_in)
             .next()
             .filter(|_| outcome.is_success());
+        let has_answered = outcome.is_success() || outcome == STATUS;
+        let edge = self.edges.iter().find(|(who, _)| has_answered && is_among(who, name));
+        let pop_hint = edge.map(|(_, edge)| (*edge).to_owned());
         ProbeResult {
             id: ResultId {
                 agent: member.id.clone(),
@@ -418,7 +479,13 @@ impl Stage {
                 outcome,
                 total: takes,
                 phases: Vec::new(),
-                evidence: Evidence { status, cert_not_after, resolver, ..Evidence::default() },
+                evidence: Evidence {
+                    status,
+                    cert_not_after,
+                    pop_hint,
+                    resolver,
+                    ..Evidence::default()
+                },
             },
         }
     }
@@ -471,8 +538,11 @@ impl Stage {
 
     pub(crate) fn transitions(&self) -> impl Iterator<Item = (Duration, &Transition)> {
         self.log.iter().filter_map(|(at, effect)| match effect {
-            Effect::Transition(transition) => Some((*at, &**transition)),
-            Effect::Confirm(_)
+            Effect::Transition(transition) if transition.check == self.check => {
+                Some((*at, &**transition))
+            }
+            Effect::Transition(_)
+            | Effect::Confirm(_)
             | Effect::Operator(_)
             | Effect::Pace { .. }
             | Effect::Remember { .. } => None,

@@ -1,0 +1,119 @@
+//! The origin: what stands behind a delivery network or a gateway, as a check of its own sees it.
+//!
+//! **What it decides.** Whether the origin of a check works, whether it fails, or that nothing can
+//! be said. A check names the check that probes its origin past the network in front of it; that
+//! one has votes, episodes and a verdict of its own. When the front is down and the origin works,
+//! the network in front is responsible (`cdn`); when the origin fails too, the origin is
+//! (`origin`). When the origin is down and the front still answers, users are served from a cache:
+//! the front is `degraded` until the origin is back.
+//!
+//! **Why so.** From outside nothing tells a broken network from a broken origin. Only a probe that
+//! takes another way does.
+//!
+//! **Only what was seen since.** A success of the origin from before the front failed says nothing
+//! about now. Only probes count that started since a second region failed, and since the suspicion
+//! that led to it: one region that lies about when its probe started moves neither. In the same
+//! way the front is served from a cache only when its successes started after the origin broke.
+//! The first round of a suspicion of the front asks about the origin too, so that by the time the
+//! front is down there is something to know.
+//!
+//! **Enough.** A quorum of the origin's regions must agree, and more than half of those that are
+//! live, so that no single region turns the cause. Without that many (a check that is new, not
+//! probed, refused, or seen by too few regions) nothing is concluded.
+//!
+//! **What it ignores.** Why the origin fails, and how slow it is.
+//!
+//! **Example.** The edge of a network answers nothing from 120 s on. The first late probe started
+//! at 121 s; all regions are asked about both at 123 s. At 133 s the front is down in five regions,
+//! while the origin has answered five probes that started at 123 s: `cdn`.
+
+use quorate_model::{CheckId, Timestamp};
+
+use crate::alarms::CheckIx;
+use crate::count::Count;
+
+/// What the probes of an origin say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// It works.
+    Works,
+    /// It fails.
+    Fails,
+}
+
+/// What is known of an origin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) finding: Option<Finding>,
+    /// Regions that found it well by what they probed since then.
+    pub(crate) working: usize,
+    /// Regions that found it broken.
+    pub(crate) failing: usize,
+    /// Regions that probe it.
+    pub(crate) configured: usize,
+    /// Since when it works or fails, as far as is known.
+    pub(crate) since: Option<Timestamp>,
+    /// When it broke, while its verdict is `down`.
+    pub(crate) broke: Option<Timestamp>,
+    /// Its last success before that.
+    pub(crate) worked: Option<Timestamp>,
+}
+
+/// How many regions must agree: the quorum in force, and more than half of those that are live.
+pub(crate) fn enough(count: &Count) -> Option<usize> {
+    count.needed.map(|needed| needed.max(count.tally.live / 2 + 1))
+}
+
+impl Known {
+    /// What was found, in a sentence.
+    pub(crate) fn in_words(&self, name: &CheckId) -> String {
+        let Self { working, failing, configured, .. } = *self;
+        let noun = if configured == 1 { "region" } else { "regions" };
+        let (verb, count) = match self.finding {
+            Some(Finding::Works) => ("works", working),
+            Some(Finding::Fails) => ("fails", failing),
+            None if working + failing == 0 => {
+                return format!("origin check {name}: nothing known since the failure");
+            }
+            None => {
+                return format!(
+                    "origin check {name}: no conclusion, works in {working} and fails in \
+                     {failing} of {configured} {noun}"
+                );
+            }
+        };
+        let since = self.since.map_or_else(String::new, |since| format!(" since {since}"));
+        format!("origin check {name}: {verb} in {count} of {configured} {noun}{since}")
+    }
+}
+
+/// What a verdict is told of the origin behind its check.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Behind<'a> {
+    /// The check that probes it.
+    pub(crate) check: &'a CheckId,
+    pub(crate) known: &'a Known,
+    /// Whether users are served although it is down.
+    pub(crate) is_cached: bool,
+}
+
+/// How a check hangs together with others.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    /// The check that probes its origin.
+    pub(crate) origin: Option<(CheckIx, CheckId)>,
+    /// The checks of which it probes the origin.
+    pub(crate) fronts: Vec<CheckIx>,
+    /// What was known of the origin when the check was judged last.
+    pub(crate) known: Known,
+    /// Whether the origin is to be asked about too.
+    pub(crate) asks: bool,
+}
+
+impl Links {
+    /// What a verdict is told of the origin; `None` without one.
+    pub(crate) fn behind(&self, is_cached: bool) -> Option<Behind<'_>> {
+        let (_, check) = self.origin.as_ref()?;
+        Some(Behind { check, known: &self.known, is_cached })
+    }
+}
