@@ -119,8 +119,12 @@ fn checks(scenario: &Scenario) -> BTreeMap<String, (Map<String, Value>, String)>
         checks.insert(name.clone(), (Map::new(), name));
     }
     for (id, check) in &scenario.checks {
+        let origins = check.origin.as_ref().map(|origin| check.members(origin));
+        let mut origins = origins.into_iter().flatten();
         for member in check.members(id) {
-            checks.insert(member, (check.settings.clone(), check.target.clone()));
+            let mut settings = check.settings.clone();
+            settings.extend(origins.next().map(|origin| ("origin".to_owned(), origin.into())));
+            checks.insert(member, (settings, check.target.clone()));
         }
     }
     checks

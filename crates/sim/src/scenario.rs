@@ -40,6 +40,8 @@ pub(crate) struct Target {
     pub(crate) families: Vec<Family>,
     pub(crate) edges: BTreeMap<RegionId, String>,
     pub(crate) kind: TargetKind,
+    /// The target behind it, when this is a delivery network.
+    pub(crate) companion: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub(crate) struct CheckText {
     pub(crate) target: String,
     /// How many it stands for, if it says so.
     pub(crate) count: Option<usize>,
+    /// The check that probes its origin, if its target has a companion.
+    pub(crate) origin: Option<String>,
     /// The keys that a configuration knows.
     pub(crate) settings: serde_json::Map<String, Value>,
 }

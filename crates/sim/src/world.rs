@@ -78,6 +78,7 @@ impl World {
                     families: vec![Family::V4],
                     edges: BTreeMap::new(),
                     kind: TargetKind::Https,
+                    companion: None,
                 },
             );
         }
@@ -210,7 +211,8 @@ impl World {
     }
 
     fn evidence(&self, ask: &Ask<'_>, target: &Target) -> Evidence {
-        let resolved: Vec<IpAddr> = self.addresses.get(ask.target, &target.families);
+        let edge = target.edges.get(ask.region).map(String::as_str);
+        let resolved: Vec<IpAddr> = self.addresses.get(ask.target, edge, &target.families);
         Evidence {
             address: resolved.first().copied(),
             resolved,

@@ -11,6 +11,8 @@ use crate::scenario::{CheckText, Family, Fault, Scenario, Target, TargetKind, Wh
 
 /// The most checks that one entry stands for.
 const COUNT_MAX: u64 = 100_000;
+/// What the check of an origin has from the check in front of it.
+const COMPANION_KEYS: [&str; 5] = ["interval", "timeout", "slow_after", "quorum", "regions"];
 
 impl Reader<'_> {
     pub(super) fn checks(
@@ -60,10 +62,46 @@ impl Reader<'_> {
                 families: vec![Family::V4],
                 edges: BTreeMap::new(),
                 kind: TargetKind::Https,
+                companion: None,
             });
-            checks.insert(id, CheckText { target, count, settings });
+            checks.insert(id, CheckText { target, count, origin: None, settings });
         }
+        self.companions(&mut checks, targets);
         checks
+    }
+
+    /// Adds, to each check of a target with a companion, the one that probes that.
+    fn companions(
+        &mut self,
+        checks: &mut BTreeMap<String, CheckText>,
+        targets: &BTreeMap<String, Target>,
+    ) {
+        let mut added = BTreeMap::new();
+        for (id, check) in checks.iter_mut() {
+            let companion = targets.get(&check.target).and_then(|target| target.companion.clone());
+            let Some(target) = companion else { continue };
+            let name = format!("{id}-origin");
+            if let Err(error) = name.parse::<CheckId>() {
+                let message = format!("the check of its origin would be `{name}`: {error}");
+                self.problems.push(self.document.key_problem(&["checks", id], message));
+                continue;
+            }
+            let kept = |key: &str| COMPANION_KEYS.contains(&key);
+            let own = check.settings.iter().filter(|(key, _)| kept(key));
+            let mut settings: serde_json::Map<String, Value> =
+                own.map(|(key, value)| (key.clone(), value.clone())).collect();
+            settings.insert("alert".into(), serde_json::json!({ "to": [] }));
+            let text = CheckText { target, count: check.count, origin: None, settings };
+            check.origin = Some(name.clone());
+            added.insert(name, text);
+        }
+        for (name, text) in added {
+            if checks.contains_key(&name) {
+                let message = "this is the name of the check of another one's origin";
+                self.problems.push(self.document.key_problem(&["checks", &name], message));
+            }
+            checks.insert(name, text);
+        }
     }
 
     /// Has the configuration's own rules look at the checks, and at each change of one.
@@ -72,6 +110,10 @@ impl Reader<'_> {
             return;
         }
         for (id, check) in &scenario.checks {
+            // What a companion has was looked at with the check that it comes from.
+            if !self.document.contains(&["checks", id]) {
+                continue;
+            }
             for misfit in misfits(scenario, id, &check.settings) {
                 let mut path = vec!["checks", id.as_str()];
                 path.extend(own_place(&misfit.path, self.document, &path));

@@ -140,7 +140,8 @@ impl Reader<'_> {
                 self.strange(&path("companion"), "other target", companion, others);
             }
             let network = target.network.unwrap_or_else(|| format!("{id}'s own"));
-            targets.insert(id, Target { network, families, edges, kind });
+            targets
+                .insert(id, Target { network, families, edges, kind, companion: target.companion });
         }
         targets
     }

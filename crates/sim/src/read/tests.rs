@@ -37,6 +37,21 @@ fn the_whole_format_is_read() {
     assert_eq!(scenario.checks["many"].members("many"), ["many-1", "many-2", "many-3"]);
     assert_eq!(scenario.faults[0].until, Some(Duration::from_secs(210)));
     assert_eq!(scenario.expect.len(), 6);
+    assert_eq!(scenario.checks["shop"].origin.as_deref(), Some("shop-origin"));
+    let companion = &scenario.checks["shop-origin"];
+    assert_eq!(companion.target, "origin");
+    assert_eq!(companion.settings["timeout"], "10s");
+    assert!(!companion.settings.contains_key("partial"));
+}
+
+#[test]
+fn the_check_of_a_companion_has_a_name_that_is_free() {
+    let told = problems(&GOOD.replace("  many:", "  shop-origin:"));
+    assert!(told[0].starts_with("f.yaml:6:3: this is the name of"), "{told:#?}");
+    let long = "s".repeat(60);
+    let told =
+        problems(&GOOD.replace("  shop: { target: shop,", &format!("  {long}: {{ target: shop,")));
+    assert!(told.iter().any(|problem| problem.starts_with("f.yaml:5:3: ")), "{told:#?}");
 }
 
 #[test]

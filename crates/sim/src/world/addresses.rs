@@ -1,6 +1,7 @@
-//! Which address a target has: those of one network share a prefix.
+//! Which address a target has: those of one network share a prefix, and each edge of a delivery
+//! network has its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::scenario::{Family, Target};
@@ -8,8 +9,8 @@ use crate::scenario::{Family, Target};
 /// The addresses of all targets.
 #[derive(Debug)]
 pub(crate) struct Addresses {
-    /// Number of the network, and of the target within it.
-    places: BTreeMap<String, (u32, u8)>,
+    /// By target, and by edge if it has any: number of the network, and of the host within it.
+    places: BTreeMap<(String, Option<String>), (u32, u8)>,
     networks: u32,
 }
 
@@ -20,16 +21,21 @@ impl Addresses {
         for (name, target) in targets {
             let next = u32::try_from(networks.len()).unwrap_or(0);
             let place = networks.entry(&target.network).or_insert((next, 0));
-            place.1 = place.1.wrapping_add(1);
-            places.insert(name.clone(), *place);
+            let edges: BTreeSet<&String> = target.edges.values().collect();
+            let edges = edges.into_iter().cloned().map(Some);
+            for edge in std::iter::once(None).chain(edges) {
+                place.1 = place.1.wrapping_add(1);
+                places.insert((name.clone(), edge), *place);
+            }
         }
         let networks = u32::try_from(networks.len()).unwrap_or(0);
         Self { places, networks }
     }
 
-    /// The addresses of a target, in the order of its families.
-    pub(crate) fn get(&self, target: &str, families: &[Family]) -> Vec<IpAddr> {
-        let place = self.places.get(target).copied().unwrap_or((self.networks, 0));
+    /// The addresses of a target, or of one of its edges, in the order of its families.
+    pub(crate) fn get(&self, target: &str, edge: Option<&str>, families: &[Family]) -> Vec<IpAddr> {
+        let key = (target.to_owned(), edge.map(str::to_owned));
+        let place = self.places.get(&key).copied().unwrap_or((self.networks, 0));
         families.iter().map(|family| address(place, *family)).collect()
     }
 
