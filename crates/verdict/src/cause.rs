@@ -254,6 +254,30 @@ mod tests {
         assert_eq!(of_failures(&all[..1], &fine, 3, None)[0], Cause::Path);
     }
 
+    fn witness(region: &Region, outcome: Outcome) -> Witness<'_> {
+        let edge = Edge::default();
+        Witness { region: Some(region), outcome, status: Some(502), lookup: None, edge }
+    }
+
+    #[test]
+    fn what_is_known_of_the_origin_tells_it_from_the_network() {
+        let (a, b) = (region("a", "aws", "us"), region("b", "aws", "ie"));
+        let (c, d) = (region("c", "gcp", "in"), region("d", "ovh", "us"));
+        let told = Outcome::Fail { phase: Phase::Assert, reason: Reason::Status };
+        let first = |failing: &[&Region], fine: &[&Region], finding| {
+            let failing: Vec<_> = failing.iter().map(|region| witness(region, told)).collect();
+            let fine: Vec<_> = fine.iter().map(|region| witness(region, Outcome::Ok)).collect();
+            of_failures(&failing, &fine, 2, Some(finding))[0]
+        };
+        let (works, fails) = (Finding::Works, Finding::Fails);
+        assert_eq!(first(&[&a, &b, &c], &[], works), Cause::Cdn, "whatever its edges say");
+        assert_eq!(first(&[&a, &b, &c], &[], fails), Cause::Origin);
+        assert_eq!(first(&[&a, &c, &d], &[&b], works), Cause::Cdn);
+        assert_eq!(first(&[&a, &b], &[&c], works), Cause::PathProvider, "that tells them apart");
+        assert_eq!(first(&[&a, &c], &[&b, &d], works), Cause::Origin, "most are served");
+        assert_eq!(first(&[&a, &b], &[&c], fails), Cause::Origin);
+    }
+
     #[test]
     fn the_first_rule_that_matches_wins() {
         let (a, b) = (region("a", "aws", "us"), region("b", "aws", "ie"));

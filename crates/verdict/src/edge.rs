@@ -50,3 +50,38 @@ fn only_in<'a, T: PartialEq>(
     let is_only = failing.iter().all(has) && !fine.iter().any(has) && fine.iter().any(is_known);
     is_only.then_some(shared)
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_model::Outcome;
+
+    use super::*;
+
+    fn met(name: Option<&'static str>, address: &str) -> Witness<'static> {
+        let edge = Edge { name, address: address.parse().ok() };
+        Witness { region: None, outcome: Outcome::Ok, status: None, lookup: None, edge }
+    }
+
+    #[test]
+    fn an_edge_is_broken_when_all_that_fail_have_met_it_and_nobody_else() {
+        let (gru, fra) = (met(Some("gru"), "192.0.2.1"), met(Some("fra"), "192.0.2.1"));
+        let unnamed = met(None, "192.0.2.1");
+        let only = Some("only at edge gru".to_owned());
+        assert_eq!(of(&[gru], &[fra]), only);
+        assert_eq!(of(&[gru, gru], &[fra, unnamed]), only);
+        assert_eq!(of(&[gru, gru], &[fra, gru]), None, "it works from elsewhere");
+        assert_eq!(of(&[gru, unnamed], &[fra]), None, "one has not met it, as far as is known");
+        assert_eq!(of(&[gru, gru], &[unnamed]), None, "where the others land is not known");
+        assert_eq!(of(&[gru, gru], &[]), None, "nobody succeeds");
+    }
+
+    #[test]
+    fn an_address_is_an_edge_for_two_regions_and_within_its_family() {
+        let (one, two) = (met(None, "192.0.2.1"), met(None, "192.0.2.2"));
+        let six = met(None, "2001:db8::1");
+        assert_eq!(of(&[one, one], &[two]), Some("only at address 192.0.2.1".to_owned()));
+        assert_eq!(of(&[one], &[two]), None, "that may be the path");
+        assert_eq!(of(&[one, one], &[six]), None, "that may be the family");
+        assert_eq!(of(&[one, two], &[six]), None);
+    }
+}
