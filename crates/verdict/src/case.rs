@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use quorate_model::{
     Cause, Check, Doubt, Fleet, FleetPolicy, Health, Incident, Outcome, ProbeResult, RoundId,
-    Scope, State, Suspicion, Timestamp, Verdict,
+    Scope, State, Timestamp, Verdict,
 };
 
 use crate::baseline::Baselines;
@@ -39,7 +39,7 @@ use crate::mute::Mutes;
 use crate::origin::Links;
 use crate::quorum::Ruling;
 use crate::resolvers::Resolvers;
-use crate::vote::{AgentVote, Group, Reading, Say, Sight, Taken};
+use crate::vote::{Group, Reading, Say, Sight, Taken};
 use crate::{Effect, recovery, slow};
 use remember::Kept;
 
@@ -297,62 +297,6 @@ impl Case {
         // While all is up, the others are known to be fine.
         let is_plain = !failed && self.memory.latched == State::Up && self.episode.is_none();
         (is_telling && (is_plain || are_fine())).then_some(Trial { region, failed })
-    }
-
-    /// Takes in that a probe is late.
-    pub(crate) fn late(&mut self, ctx: &Context<'_>, agent: AgentIx, suspicion: &Suspicion) {
-        let started = suspicion.started.min(ctx.now);
-        let is_current = suspicion.revision == self.check.revision
-            && started + freshness(&self.check) > ctx.now
-            && (suspicion.health == Health::Fine
-                || suspicion.health == Health::Island && ctx.roster.agent(agent).is_excused())
-            && ctx.roster.agent(agent).trusts(started);
-        let Some(group) = self.group(ctx.roster.agent(agent).region) else {
-            return;
-        };
-        let last = group.of(agent).and_then(AgentVote::started);
-        let is_news = last.is_none_or(|last| last < started);
-        if is_current
-            && is_news
-            && !is_alarmed(&group.read(ctx.roster, Sight { now: ctx.now, cut: None }))
-        {
-            self.suspect(ctx, agent, started, false);
-        }
-    }
-
-    /// Takes in that an agent will not answer.
-    pub(crate) fn declined(&mut self, agent: AgentIx, round: RoundId, now: Timestamp) {
-        if let Some(episode) = self.episode.as_mut() {
-            episode.answered(agent, round, now);
-        }
-    }
-
-    /// A region that was well is suspicious of the target: opens an episode, or has one more round
-    /// asked if the present one did not ask for this probe.
-    fn suspect(&mut self, ctx: &Context<'_>, agent: AgentIx, started: Timestamp, is_asked: bool) {
-        let region = ctx.roster.region(ctx.roster.agent(agent).region);
-        if self.memory.latched == State::Down || region.state == RegionState::Suspect {
-            return;
-        }
-        match self.episode.as_mut() {
-            None => {
-                self.open_episode(ctx, started);
-                if let Some(episode) = self.episode.as_mut() {
-                    episode.opened_by = Some(ctx.roster.agent(agent).region);
-                }
-            }
-            Some(episode) if !is_asked && !episode.awaits(agent) => {
-                episode.ask_all(ctx.now);
-            }
-            Some(_) => {}
-        }
-    }
-
-    fn open_episode(&mut self, ctx: &Context<'_>, began: Timestamp) {
-        let regions = u32::try_from(self.groups.len()).unwrap_or(1).max(1);
-        self.episode = Some(Episode::open(began, self.check.interval / regions, ctx.now));
-        self.rounds.clear();
-        self.began = Some(began);
     }
 
     /// How much longer a vote speaks because the target asked to be left alone. A success asks for

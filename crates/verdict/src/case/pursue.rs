@@ -2,16 +2,79 @@
 
 use std::time::Duration;
 
-use quorate_model::{RoundId, State, Timestamp};
+use quorate_model::{Health, RoundId, State, Suspicion, Timestamp};
 
-use super::{Case, Context, Shared, freshness};
+use super::{Case, Context, Shared, freshness, is_alarmed};
 use crate::count::Count;
 use crate::episode::Episode;
-use crate::liveness::AgentIx;
+use crate::liveness::{AgentIx, RegionState};
 use crate::quorum::{Ground, Ruling};
+use crate::vote::{AgentVote, Sight};
 use crate::{Confirmation, Effect};
 
 impl Case {
+    /// Takes in that a probe is late.
+    pub(crate) fn late(&mut self, ctx: &Context<'_>, agent: AgentIx, suspicion: &Suspicion) {
+        let started = suspicion.started.min(ctx.now);
+        let is_current = suspicion.revision == self.check.revision
+            && started + freshness(&self.check) > ctx.now
+            && (suspicion.health == Health::Fine
+                || suspicion.health == Health::Island && ctx.roster.agent(agent).is_excused())
+            && ctx.roster.agent(agent).trusts(started);
+        let Some(group) = self.group(ctx.roster.agent(agent).region) else {
+            return;
+        };
+        let last = group.of(agent).and_then(AgentVote::started);
+        let is_news = last.is_none_or(|last| last < started);
+        if is_current
+            && is_news
+            && !is_alarmed(&group.read(ctx.roster, Sight { now: ctx.now, cut: None }))
+        {
+            self.suspect(ctx, agent, started, false);
+        }
+    }
+
+    /// Takes in that an agent will not answer.
+    pub(crate) fn declined(&mut self, agent: AgentIx, round: RoundId, now: Timestamp) {
+        if let Some(episode) = self.episode.as_mut() {
+            episode.answered(agent, round, now);
+        }
+    }
+
+    /// A region that was well is suspicious of the target: opens an episode, or has one more round
+    /// asked if the present one did not ask for this probe.
+    pub(super) fn suspect(
+        &mut self,
+        ctx: &Context<'_>,
+        agent: AgentIx,
+        started: Timestamp,
+        is_asked: bool,
+    ) {
+        let region = ctx.roster.region(ctx.roster.agent(agent).region);
+        if self.memory.latched == State::Down || region.state == RegionState::Suspect {
+            return;
+        }
+        match self.episode.as_mut() {
+            None => {
+                self.open_episode(ctx, started);
+                if let Some(episode) = self.episode.as_mut() {
+                    episode.opened_by = Some(ctx.roster.agent(agent).region);
+                }
+            }
+            Some(episode) if !is_asked && !episode.awaits(agent) => {
+                episode.ask_all(ctx.now);
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn open_episode(&mut self, ctx: &Context<'_>, began: Timestamp) {
+        let regions = u32::try_from(self.groups.len()).unwrap_or(1).max(1);
+        self.episode = Some(Episode::open(began, self.check.interval / regions, ctx.now));
+        self.rounds.clear();
+        self.began = Some(began);
+    }
+
     /// Asks the round that is due and closes the episode that is over. Returns whether it closed.
     pub(super) fn pursue(
         &mut self,
