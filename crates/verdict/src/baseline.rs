@@ -15,7 +15,6 @@
 //! **Why so.** A region that fails in 5 % of its probes says little when it fails. That changes
 //! what its failure weighs, never whether it is counted.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate_model::{KindName, Timestamp};
@@ -105,21 +104,31 @@ impl Baseline {
     }
 }
 
+/// A place in the engine's table of check kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KindIx(u16);
+
 /// The baselines of all regions, by check kind.
 #[derive(Debug, Default)]
-pub(crate) struct Baselines(BTreeMap<KindName, Vec<Baseline>>);
+pub(crate) struct Baselines(Vec<(KindName, Vec<Baseline>)>);
 
 impl Baselines {
-    pub(crate) fn get(&self, kind: &KindName, region: RegionIx) -> Baseline {
-        let of_kind = self.0.get(kind);
+    /// The number of a kind, given to it if it has none.
+    pub(crate) fn intern(&mut self, kind: &KindName) -> KindIx {
+        let place = self.0.iter().position(|(known, _)| known == kind).unwrap_or_else(|| {
+            self.0.push((kind.clone(), Vec::new()));
+            self.0.len() - 1
+        });
+        KindIx(u16::try_from(place).unwrap_or(u16::MAX))
+    }
+
+    pub(crate) fn get(&self, kind: KindIx, region: RegionIx) -> Baseline {
+        let of_kind = self.0.get(usize::from(kind.0)).map(|(_, regions)| regions);
         of_kind.and_then(|regions| regions.get(region.0 as usize)).copied().unwrap_or_default()
     }
 
-    fn entry(&mut self, kind: &KindName, region: RegionIx) -> &mut Baseline {
-        if !self.0.contains_key(kind) {
-            self.0.insert(kind.clone(), Vec::new());
-        }
-        let regions = self.0.entry(kind.clone()).or_default();
+    fn entry(&mut self, kind: KindIx, region: RegionIx) -> &mut Baseline {
+        let (_, regions) = &mut self.0[usize::from(kind.0)];
         let place = region.0 as usize;
         if regions.len() <= place {
             regions.resize(place + 1, Baseline::default());
@@ -127,13 +136,7 @@ impl Baselines {
         &mut regions[place]
     }
 
-    pub(crate) fn learn(
-        &mut self,
-        kind: &KindName,
-        region: RegionIx,
-        failed: bool,
-        now: Timestamp,
-    ) {
+    pub(crate) fn learn(&mut self, kind: KindIx, region: RegionIx, failed: bool, now: Timestamp) {
         self.entry(kind, region).learn(failed, now);
     }
 
@@ -148,7 +151,7 @@ impl Baselines {
     /// Takes in many good trials at once.
     pub(crate) fn learn_many(
         &mut self,
-        kind: &KindName,
+        kind: KindIx,
         region: RegionIx,
         trials: (Timestamp, Duration, u32),
     ) {
@@ -156,7 +159,7 @@ impl Baselines {
     }
 
     /// Takes back what was known before a restart, unless more is known.
-    pub(crate) fn recall(&mut self, kind: &KindName, region: RegionIx, before: Baseline) {
+    pub(crate) fn recall(&mut self, kind: KindIx, region: RegionIx, before: Baseline) {
         let known = self.entry(kind, region);
         if (before.faded, before.trials_milli) > (known.faded, known.trials_milli) {
             *known = before;

@@ -25,7 +25,7 @@ use quorate_model::{
     Scope, State, Timestamp, Verdict,
 };
 
-use crate::baseline::Baselines;
+use crate::baseline::{Baselines, KindIx};
 use crate::conflict::{Conflicts, Network};
 use crate::count::{Count, Peer, Scale};
 use crate::episode::{Episode, Purse};
@@ -83,6 +83,7 @@ pub(crate) struct Trial {
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) check: Arc<Check>,
+    pub(crate) kind: KindIx,
     groups: Vec<Group>,
     episode: Option<Episode>,
     /// The rounds of the latest episode.
@@ -111,8 +112,13 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    pub(crate) fn new(check: Arc<Check>, regions: &[RegionIx], now: Timestamp) -> Self {
+    pub(crate) fn new(
+        (check, kind): (Arc<Check>, KindIx),
+        regions: &[RegionIx],
+        now: Timestamp,
+    ) -> Self {
         Self {
+            kind,
             groups: regions.iter().map(|region| Group::new(*region)).collect(),
             episode: None,
             rounds: Vec::new(),
@@ -136,7 +142,12 @@ impl Case {
     }
 
     /// The check is defined like this from now on. Votes stay if its revision does.
-    pub(crate) fn redefine(&mut self, check: Arc<Check>, regions: &[RegionIx], now: Timestamp) {
+    pub(crate) fn redefine(
+        &mut self,
+        (check, kind): (Arc<Check>, KindIx),
+        regions: &[RegionIx],
+        now: Timestamp,
+    ) {
         let keeps = check.revision == self.check.revision;
         if !keeps {
             self.grace = now + freshness(&check);
@@ -157,7 +168,7 @@ impl Case {
             .iter()
             .map(|region| kept(region).unwrap_or_else(|| Group::new(*region)))
             .collect();
-        self.check = check;
+        (self.check, self.kind) = (check, kind);
     }
 
     /// Forgets the episode: nobody was asked.
@@ -357,7 +368,7 @@ impl Case {
             let labels = ctx.fleet.regions.get(&ctx.roster.region(region).id).map(|r| &r.labels);
             Peer {
                 provider: labels.and_then(|labels| labels.get("provider")).map(String::as_str),
-                alone_ppm: ctx.baselines.get(&self.check.kind, region).ppm(),
+                alone_ppm: ctx.baselines.get(self.kind, region).ppm(),
                 level: self.groups[place].level,
             }
         };

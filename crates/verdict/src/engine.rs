@@ -7,8 +7,8 @@
 mod origin;
 mod quiet;
 mod restore;
+mod setup;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_model::{AgentId, CheckId, Fleet, Heartbeat, RegionId, RoundId, Timestamp, Verdict};
@@ -17,11 +17,12 @@ use crate::alarms::{Alarms, CheckIx, Subject};
 use crate::anchors::Anchors;
 use crate::baseline::Baselines;
 use crate::case::{Case, Context, Shared, Trial};
+use crate::index::Index;
 use crate::learned::{self, Unstored};
 use crate::limits::JUDGED_MAX;
 use crate::liveness::{AgentIx, Change, RegionIx, RegionState, Roster};
 use crate::operators::{self, Watch};
-use crate::{Effect, Event, mute};
+use crate::{Effect, Event};
 
 pub use quiet::Stretch;
 
@@ -31,7 +32,7 @@ pub struct Engine {
     fleet: Arc<Fleet>,
     roster: Roster,
     cases: Vec<Option<Box<Case>>>,
-    by_check: BTreeMap<CheckId, CheckIx>,
+    by_check: Index<CheckId, CheckIx>,
     /// Places in `cases` that are free.
     free: Vec<CheckIx>,
     alarms: Alarms,
@@ -55,7 +56,7 @@ impl Engine {
             fleet: Arc::default(),
             roster: Roster::default(),
             cases: Vec::new(),
-            by_check: BTreeMap::new(),
+            by_check: Index::default(),
             free: Vec::new(),
             alarms: Alarms::default(),
             watch: Watch::default(),
@@ -155,84 +156,6 @@ impl Engine {
         round
     }
 
-    fn configure(&mut self, fleet: Arc<Fleet>, now: Timestamp, effects: &mut Vec<Effect>) {
-        let are_others = self.fleet.anchors != fleet.anchors;
-        self.fleet = fleet;
-        if are_others {
-            self.anchors.forget(now, effects);
-            self.blame_anchors(now);
-        }
-        for region in self.fleet.regions.keys() {
-            self.roster.intern(region, now);
-        }
-        let gone: Vec<CheckId> = self
-            .by_check
-            .keys()
-            .filter(|check| !self.fleet.checks.contains_key(*check))
-            .cloned()
-            .collect();
-        for check in gone {
-            self.forget(&check, now, effects);
-        }
-        let fleet = Arc::clone(&self.fleet);
-        let mut mutes = mute::by_check(&fleet.mutes);
-        for (id, check) in &fleet.checks {
-            let regions: Vec<RegionIx> =
-                check.regions.iter().map(|region| self.roster.intern(region, now)).collect();
-            if let Some(ix) = self.by_check.get(id).copied() {
-                if let Some(case) = self.cases[ix.0 as usize].as_mut() {
-                    case.redefine(Arc::clone(check), &regions, now);
-                    case.mute(mutes.remove(id).unwrap_or_default());
-                }
-                self.wake_check(ix, now);
-            } else {
-                let mut case = Case::new(Arc::clone(check), &regions, now);
-                case.mute(mutes.remove(id).unwrap_or_default());
-                let ix = self.place(case);
-                self.by_check.insert(id.clone(), ix);
-                self.wake_check(ix, now);
-            }
-        }
-        let roster = &self.roster;
-        self.shared.resolvers.retain(now, |agent, check| {
-            let check = fleet.checks.get(check);
-            check.is_some_and(|check| check.regions.contains(&roster.region_of(agent).id))
-        });
-        self.heed_resolvers(now);
-        self.survey(now);
-        for region in self.roster.told_places() {
-            self.alarms.arm(
-                &mut self.roster.region_mut(region).alarm,
-                Subject::Region(region),
-                now,
-            );
-        }
-        self.link();
-        self.watch.hold_until = now + self.fleet.policy.lost_after;
-        self.watch_fleet(now);
-    }
-
-    fn place(&mut self, case: Case) -> CheckIx {
-        let case = Some(Box::new(case));
-        if let Some(ix) = self.free.pop() {
-            self.cases[ix.0 as usize] = case;
-            return ix;
-        }
-        self.cases.push(case);
-        CheckIx(u32::try_from(self.cases.len() - 1).unwrap_or(u32::MAX))
-    }
-
-    fn forget(&mut self, check: &CheckId, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some(ix) = self.by_check.remove(check) else {
-            return;
-        };
-        if let Some(mut case) = self.cases[ix.0 as usize].take() {
-            self.alarms.disarm(&mut case.alarm, Subject::Check(ix));
-            effects.extend(case.withdraw(now).map(|end| Effect::Transition(Box::new(end))));
-        }
-        self.free.push(ix);
-    }
-
     /// The agent that sent something, which is a sign of life.
     fn known(
         &mut self,
@@ -328,7 +251,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
         take: impl FnOnce(&mut Case, &Context<'_>) -> Option<Trial>,
     ) {
-        let Some(ix) = self.by_check.get(check).copied() else {
+        let Some(ix) = self.by_check.get(check) else {
             return;
         };
         let ctx = Context {
@@ -342,7 +265,7 @@ impl Engine {
         if let Some(case) = self.cases[ix.0 as usize].as_mut()
             && let Some(Trial { region, failed }) = take(case, &ctx)
         {
-            self.baselines.learn(&case.check.kind, region, failed, now);
+            self.baselines.learn(case.kind, region, failed, now);
             self.unstored.learned();
             if !failed {
                 case.agree(region, now, &mut self.shared.conflicts);

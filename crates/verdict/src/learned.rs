@@ -68,9 +68,10 @@ pub(crate) fn recall(
         return;
     }
     for (kind, regions) in document.baselines {
+        let kind = baselines.intern(&kind);
         for (region, baseline) in regions {
             let region = roster.intern(&region, now);
-            baselines.recall(&kind, region, baseline);
+            baselines.recall(kind, region, baseline);
         }
     }
 }

@@ -34,6 +34,7 @@ mod evidence;
 pub mod explain;
 mod hosts;
 mod incident;
+mod index;
 mod learned;
 mod limits;
 mod liveness;

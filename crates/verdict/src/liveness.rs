@@ -20,13 +20,12 @@
 
 mod places;
 
-use std::collections::BTreeMap;
-
 use quorate_model::{
     AgentId, AnchorSet, FleetPolicy, Health, Heartbeat, NoticeKind, Prefix, RegionId, Timestamp,
 };
 
 use crate::clocks::AgentClock;
+use crate::index::Index;
 use places::Site;
 
 /// A place in the engine's table of agents.
@@ -171,9 +170,9 @@ pub(crate) struct Place {
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     agents: Vec<Agent>,
-    by_agent: BTreeMap<AgentId, AgentIx>,
+    by_agent: Index<AgentId, AgentIx>,
     regions: Vec<Place>,
-    by_region: BTreeMap<RegionId, RegionIx>,
+    by_region: Index<RegionId, RegionIx>,
     /// The anchors that are bad, of so many.
     bad_anchors: AnchorSet,
     anchors: usize,
@@ -196,7 +195,7 @@ impl Roster {
     /// The number of a region, given to it if it has none.
     pub(crate) fn intern(&mut self, id: &RegionId, now: Timestamp) -> RegionIx {
         if let Some(ix) = self.by_region.get(id) {
-            return *ix;
+            return ix;
         }
         let ix = RegionIx(u32::try_from(self.regions.len()).unwrap_or(u32::MAX));
         self.regions.push(Place {
@@ -216,7 +215,7 @@ impl Roster {
     /// The number of an agent, given to it if it has none; moved if it votes elsewhere now.
     pub(crate) fn enrol(&mut self, id: &AgentId, region: &RegionId, now: Timestamp) -> AgentIx {
         let region = self.intern(region, now);
-        if let Some(ix) = self.by_agent.get(id).copied() {
+        if let Some(ix) = self.by_agent.get(id) {
             let agent = &mut self.agents[ix.place()];
             if agent.region != region {
                 let before = std::mem::replace(&mut agent.region, region);
@@ -255,11 +254,11 @@ impl Roster {
     }
 
     pub(crate) fn find(&self, id: &AgentId) -> Option<AgentIx> {
-        self.by_agent.get(id).copied()
+        self.by_agent.get(id)
     }
 
     pub(crate) fn find_region(&self, id: &RegionId) -> Option<RegionIx> {
-        self.by_region.get(id).copied()
+        self.by_region.get(id)
     }
 
     pub(crate) fn agents(&self) -> impl Iterator<Item = &Agent> {

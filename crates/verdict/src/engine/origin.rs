@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn link(&mut self) {
         let mut fronts: BTreeMap<CheckIx, Vec<CheckIx>> = BTreeMap::new();
         for (id, check) in &self.fleet.checks {
-            let place = |id| self.by_check.get(id).copied();
+            let place = |id| self.by_check.get(id);
             let origin = check.origin.as_ref().and_then(place);
             if let (Some(front), Some(origin)) = (place(id), origin) {
                 fronts.entry(origin).or_default().push(front);
@@ -24,7 +24,7 @@ impl Engine {
                 continue;
             };
             let origin = case.check.origin.as_ref();
-            let origin = origin.and_then(|id| Some((*self.by_check.get(id)?, id.clone())));
+            let origin = origin.and_then(|id| Some((self.by_check.get(id)?, id.clone())));
             case.link(origin, fronts.remove(&CheckIx(place)).unwrap_or_default());
         }
     }

@@ -46,8 +46,7 @@ impl Engine {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let Some(ix) = self.by_check.get(check).copied().filter(|_| self.is_quiet(check, now))
-        else {
+        let Some(ix) = self.by_check.get(check).filter(|_| self.is_quiet(check, now)) else {
             return false;
         };
         stretches.sort_by_key(|stretch| stretch.last.received);
@@ -71,7 +70,7 @@ impl Engine {
             case.settle(&ctx, agent, before);
             let trial = case.take(&ctx, agent, last);
             let count = before + u32::from(trial.is_some());
-            self.baselines.learn_many(&case.check.kind, region, (stretch.first(), every, count));
+            self.baselines.learn_many(case.kind, region, (stretch.first(), every, count));
             if count > 0 {
                 self.unstored.learned();
             }

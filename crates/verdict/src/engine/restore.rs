@@ -14,7 +14,7 @@ impl Engine {
     pub(super) fn restore(&mut self, restore: Restore, now: Timestamp, effects: &mut Vec<Effect>) {
         self.shared.next_round = self.shared.next_round.max(restore.next_round);
         for (id, (verdict, incident, memory)) in restore.checks {
-            let Some(ix) = self.by_check.get(&id).copied() else {
+            let Some(ix) = self.by_check.get(&id) else {
                 let end = Case::withdraw_unknown(&id, incident, &memory, now);
                 effects.extend(end.map(|end| Effect::Transition(Box::new(end))));
                 continue;
@@ -27,7 +27,7 @@ impl Engine {
                 effects.push(Effect::Pace { check: id, every });
             }
             for (region, baseline) in case.recalled(&self.roster) {
-                self.baselines.recall(&case.check.kind, region, baseline);
+                self.baselines.recall(case.kind, region, baseline);
             }
         }
         if let Some(learned) = &restore.learned {
@@ -52,10 +52,8 @@ impl Engine {
                 case.take(&ctx, agent, &result);
             }
         }
-        for ix in self.by_check.values() {
-            if let Some(case) = self.cases[ix.0 as usize].as_mut() {
-                case.end_episode();
-            }
+        for case in self.cases.iter_mut().flatten() {
+            case.end_episode();
         }
     }
 
