@@ -127,6 +127,12 @@ impl Baselines {
         of_kind.and_then(|regions| regions.get(region.0 as usize)).copied().unwrap_or_default()
     }
 
+    /// How often a region fails, for the kind of check for which it does so most.
+    pub(crate) fn worst(&self, region: RegionIx) -> u32 {
+        let known = self.0.iter().filter_map(|(_, regions)| regions.get(region.0 as usize));
+        known.map(Baseline::ppm).max().unwrap_or(UNKNOWN_PPM)
+    }
+
     fn entry(&mut self, kind: KindIx, region: RegionIx) -> &mut Baseline {
         let (_, regions) = &mut self.0[usize::from(kind.0)];
         let place = region.0 as usize;

@@ -262,14 +262,20 @@ impl Engine {
             is_replay: false,
             now,
         };
+        let mut has_failed = None;
         if let Some(case) = self.cases[ix.0 as usize].as_mut()
             && let Some(Trial { region, failed }) = take(case, &ctx)
         {
             self.baselines.learn(case.kind, region, failed, now);
             self.unstored.learned();
-            if !failed {
+            if failed {
+                has_failed = Some(region);
+            } else {
                 case.agree(region, now, &mut self.shared.conflicts);
             }
+        }
+        if let Some(region) = has_failed {
+            self.note_noise(region, now);
         }
         self.judge(ix, now, effects);
     }
@@ -373,9 +379,18 @@ impl Engine {
         }
     }
 
+    /// Looks whether a region fails too often for nothing.
+    fn note_noise(&mut self, ix: RegionIx, now: Timestamp) {
+        let place = self.roster.region_mut(ix);
+        if let Some(next) = place.noise.look(self.baselines.worst(ix), now) {
+            self.alarms.arm(&mut place.alarm, Subject::Region(ix), next);
+        }
+    }
+
     fn tend_region(&mut self, ix: RegionIx, now: Timestamp, effects: &mut Vec<Effect>) {
         let review = self.shared.conflicts.review(ix, now);
         self.heed_conflicts(now);
+        self.note_noise(ix, now);
         let disputes = || self.shared.conflicts.disputes(ix, now);
         let policy = &self.fleet.policy;
         let next = operators::tend_region(&mut self.roster, ix, (policy, &disputes), now, effects);

@@ -41,6 +41,7 @@ mod liveness;
 mod memory;
 mod mixed;
 mod mute;
+mod noisy;
 mod operators;
 mod origin;
 pub mod plan;

@@ -26,6 +26,7 @@ use quorate_model::{
 
 use crate::clocks::AgentClock;
 use crate::index::Index;
+use crate::noisy::Noise;
 use places::Site;
 
 /// A place in the engine's table of agents.
@@ -163,6 +164,8 @@ pub(crate) struct Place {
     /// What the operators think is wrong with it.
     pub(crate) told: Option<NoticeKind>,
     site: Site,
+    /// How often it fails for nothing.
+    pub(crate) noise: Noise,
     pub(crate) alarm: Option<Timestamp>,
 }
 
@@ -206,6 +209,7 @@ impl Roster {
             since: now,
             told: None,
             site: Site::alone(ix, now),
+            noise: Noise::default(),
             alarm: None,
         });
         self.by_region.insert(id.clone(), ix);

@@ -160,7 +160,7 @@ pub(crate) fn tend_region(
     let wrong = match place.state {
         RegionState::Island => Some(NoticeKind::RegionIsolated),
         RegionState::Suspect => Some(NoticeKind::RegionUnreliable),
-        RegionState::Live => None,
+        RegionState::Live => place.noise.is_lasting().then_some(NoticeKind::RegionUnreliable),
         // Whether it is still so cannot be seen.
         RegionState::Absent => return None,
     };
@@ -172,6 +172,7 @@ pub(crate) fn tend_region(
         return Some(due);
     }
     let region = place.id.clone();
+    let is_live = place.state == RegionState::Live;
     let mut tell = |kind, resolved, message| {
         let mut told = notice(kind, now, resolved, message);
         told.region = Some(region.clone());
@@ -191,6 +192,14 @@ pub(crate) fn tend_region(
             format!(
                 "region {region} is cut off: none of its agents reaches its anchors, so its failures \
                  do not count; see its network"
+            ),
+        ),
+        Some(kind) if is_live => tell(
+            kind,
+            false,
+            format!(
+                "region {region} fails in more than 5 % of its probes, for a day now, although the \
+                 others find the targets fine: its failures weigh less; see what its network loses"
             ),
         ),
         Some(kind) => tell(

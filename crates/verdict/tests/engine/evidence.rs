@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_model::{AlertKind, AlertPolicy, Check, Quorum, State};
+use quorate_model::{AlertKind, AlertPolicy, Check, NoticeKind, Quorum, State};
 use quorate_verdict::{Event, explain};
 
 use crate::stage::{Fault, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
@@ -171,7 +171,7 @@ fn slots() -> Vec<(&'static str, u64)> {
 fn refuted(turns: impl Fn(&str, u64) -> bool) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (who, slot) in slots() {
-        for turn in (2..1_200).filter(|turn| turns(who, *turn)) {
+        for turn in (2..3_000).filter(|turn| turns(who, *turn)) {
             faults.push(sees(slot + turn * 60, slot + turn * 60 + 1, who, TIMEOUT));
         }
     }
@@ -189,6 +189,22 @@ fn a_failure_that_a_retry_refutes_is_learned_from_all_the_same() {
     let entries = &stage.verdict().ballot.entries;
     let (noisy, quiet) = (entries[0].evidence_milli_nats, entries[2].evidence_milli_nats);
     assert!(noisy + 2_000 < quiet, "{noisy} {quiet}");
+}
+
+#[test]
+fn a_region_that_fails_for_nothing_all_day_is_told_to_the_operators_until_it_is_better() {
+    let hours = |count: u64| secs(count * 3_600);
+    let mut stage = with(shop(), refuted(|who, turn| who == "a1" && turn % 8 == 0));
+    stage.run(hours(49));
+    let (told, over) = stage.told(NoticeKind::RegionUnreliable);
+    assert_eq!((told.len(), over.len()), (1, 0));
+    // A thousand probes until it is known, and the day.
+    assert!((hours(38)..hours(43)).contains(&told[0]), "{told:?}");
+    assert_eq!(stage.said(), []);
+    stage.faults.clear();
+    stage.run(hours(49 + 24 * 12));
+    let (told, over) = stage.told(NoticeKind::RegionUnreliable);
+    assert_eq!((told.len(), over.len()), (1, 1));
 }
 
 #[test]
