@@ -295,11 +295,20 @@ fn alert(
         let place = [path[0], path[1], "alert", "false_alerts"];
         gather.warn(&place, "with `evidence: off` no budget of false alerts is kept");
     }
+    let ignored = own.ignore_shorter_than.or(default.ignore_shorter_than);
+    let ignore_shorter_than = ignored.map_or(Duration::ZERO, Span::get);
+    if within.is_some_and(|within| within <= ignore_shorter_than) {
+        let mut place = path.to_vec();
+        place.extend(raw.alert.is_some().then_some("alert"));
+        let message = "no page can come `within` the time that `ignore_shorter_than` waits";
+        gather.warn(&place, message);
+    }
     AlertPolicy {
         to: ids(&to),
         within,
         false_alerts_per_year_milli: budget.map(|budget| budget.per_year_milli),
         ignores_evidence: evidence == Some(Evidence::Off),
+        ignore_shorter_than,
     }
 }
 

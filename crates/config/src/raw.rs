@@ -170,6 +170,9 @@ pub(crate) struct RawAlert {
     /// Whether failures are weighed against that budget: `on` or `off`. With `off` the number of
     /// failing regions alone decides, and the budget is not kept. Default: `on`.
     pub(crate) evidence: Option<Evidence>,
+    /// Outages that are over within this time page nobody; the check is shown as down all the same.
+    /// Default: none is ignored.
+    pub(crate) ignore_shorter_than: Option<Span>,
 }
 
 /// Whether failures are weighed.

@@ -186,6 +186,9 @@ pub struct AlertPolicy {
     /// Whether the number of failing regions alone decides: the budget is then not kept.
     #[serde(default)]
     pub ignores_evidence: bool,
+    /// An outage that is over within this time pages nobody; its state is shown all the same.
+    #[serde(default)]
+    pub ignore_shorter_than: Duration,
 }
 
 /// What happens when fewer regions than the quorum fail, and keep failing.

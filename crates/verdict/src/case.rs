@@ -388,6 +388,7 @@ impl Case {
             self.notice_due(),
             recovery::due(&self.memory, time),
             incident::digest_due(&self.memory, policy),
+            self.memory.owed,
             self.certificate_wake(ctx),
             self.mutes.wake(),
             self.settling.map(|(_, _, since)| since + policy.absent_after),

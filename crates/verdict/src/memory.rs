@@ -59,6 +59,10 @@ pub(crate) struct Memory {
     /// When a message about the open incident was last withheld, if it was. Since version 2.
     #[serde(default)]
     pub(crate) withheld: Option<Timestamp>,
+    /// When people are to be told that the check is down, if it still is and they were not. Since
+    /// version 2.
+    #[serde(default)]
+    pub(crate) owed: Option<Timestamp>,
     /// The slow detector. Since version 2.
     #[serde(default)]
     pub(crate) intermittent: Intermittent,
@@ -91,6 +95,7 @@ impl Default for Memory {
             digest: None,
             is_untold: false,
             withheld: None,
+            owed: None,
             intermittent: Intermittent::default(),
             levels: BTreeMap::new(),
             baselines: BTreeMap::new(),
@@ -160,7 +165,7 @@ mod tests {
         let mut document = Memory { latched: State::Down, ..Memory::default() }.write();
         let fields = document.as_object_mut().unwrap();
         fields.insert("version".to_owned(), 1.into());
-        for new in ["intermittent", "levels", "expiry", "withheld", "fell"] {
+        for new in ["intermittent", "levels", "expiry", "withheld", "owed", "fell"] {
             assert!(fields.remove(new).is_some(), "{new}");
         }
         let memory = Memory::read(&document).unwrap();

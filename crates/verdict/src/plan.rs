@@ -189,7 +189,9 @@ impl Setting<'_> {
         let slot = self.check.interval / count(regions);
         let gap = slot * count(regions - failing + 1);
         let wait = slot * count(2 * regions - failing + 1) / (2 * (count(failing) + 1));
-        let proof = self.proof_time(failing);
+        // It pages once it has lasted for long enough.
+        let ignored = self.check.alert.ignore_shorter_than;
+        let proof = self.proof_time(failing).map(|proof| proof + ignored);
         Step {
             failing,
             worst: proof.map(|proof| gap + proof),
@@ -233,7 +235,10 @@ impl Setting<'_> {
     /// The longest interval in whole seconds that keeps the time; longer than the timeout.
     fn nearest_interval(&self, within: Duration) -> Option<String> {
         let regions = u32::try_from(self.check.regions.len()).unwrap_or(u32::MAX);
-        let fixed = self.policy.suspect_after(self.check.timeout) + PUSH + self.check.timeout;
+        let fixed = self.policy.suspect_after(self.check.timeout)
+            + PUSH
+            + self.check.timeout
+            + self.check.alert.ignore_shorter_than;
         let most = (within.checked_sub(fixed)? * regions).as_secs();
         let most = most.min(self.check.interval.as_secs());
         let least = self.check.timeout.as_secs() + 1;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quorate_model::{Cause, Flag, Scope, State, Timestamp, Verdict};
+use quorate_model::{Cause, Flag, HumanDuration, Scope, State, Timestamp, Verdict};
 
 use super::{Case, Context};
 use crate::ballot::Votes;
@@ -44,13 +44,18 @@ impl Case {
         }
         self.settling = None;
         let since = old.filter(|old| old.state == state).map_or(ctx.now, |old| old.since);
+        let mut summary = votes.summary(ctx, state, is_recovering);
+        if state == State::Down && self.memory.owed.is_some() {
+            let wait = HumanDuration(self.check.alert.ignore_shorter_than);
+            summary = format!("{summary}; nobody is told unless it lasts {wait}");
+        }
         let rounds = if state == State::Up { Vec::new() } else { self.rounds.clone() };
         let verdict = Verdict {
             state,
             flags,
             cause,
             also,
-            summary: votes.summary(ctx, state, is_recovering),
+            summary,
             since,
             ballot: votes.ballot(ctx, state, rounds),
         };

@@ -84,6 +84,15 @@ impl Case {
             check: self.check.id.clone(),
             every: Some(self.pace(ctx.policy())),
         });
+        self.memory.owed = Some(ctx.now + self.check.alert.ignore_shorter_than);
+        self.pay(ctx, count)
+    }
+
+    /// Files the page of a check that has been down for long enough, and still fails.
+    fn pay(&mut self, ctx: &Context<'_>, count: &Count) -> Option<Filing> {
+        let fails = count.needed.is_some_and(|needed| count.tally.failing >= needed);
+        self.memory.owed.filter(|due| ctx.now >= *due && fails)?;
+        self.memory.owed = None;
         let incident = self.incident.as_ref();
         incident::trouble(Severity::Page, incident, &mut self.memory, ctx.policy(), ctx.now)
     }
@@ -102,7 +111,8 @@ impl Case {
         let time = self.memory.recovery_time(ctx.policy(), ctx.now);
         let is_over = recovery::is_over(&self.memory, count, seen, time, ctx.now);
         if want == State::Down || ctx.now < self.grace || !is_over {
-            return incident::overdue(&mut self.memory, ctx.policy(), ctx.now);
+            let owed = self.pay(ctx, count);
+            return owed.or_else(|| incident::overdue(&mut self.memory, ctx.policy(), ctx.now));
         }
         self.slow_down(effects);
         self.settle_for(want)
@@ -145,6 +155,7 @@ impl Case {
         self.memory.recovery = None;
         self.memory.relapse = None;
         self.memory.fell = None;
+        self.memory.owed = None;
         self.answers.end();
         if want != State::Up {
             return None;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use quorate_model::{AlertKind, BlockReason, Flag, Outcome, PartialPolicy, Quorum, State};
+use quorate_model::{
+    AlertKind, AlertPolicy, BlockReason, Check, Flag, Outcome, PartialPolicy, Quorum, State,
+};
 use quorate_verdict::{Effect, Event, explain};
 
 use crate::stage::{OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
@@ -23,6 +25,41 @@ fn an_error_everywhere_pages_once_and_resolves_once() {
     assert!(resolved[0] > secs(450) && resolved[0] < secs(465), "{resolved:?}");
     assert_eq!(stage.says(), "up 0/5 none");
     assert_eq!(stage.incidents().len(), 1);
+}
+
+fn patient() -> Check {
+    let alert = AlertPolicy { ignore_shorter_than: secs(60), ..shop().alert };
+    Check { alert, ..shop() }
+}
+
+#[test]
+fn an_outage_that_is_too_short_to_tell_is_shown_and_pages_nobody() {
+    let mut stage = Stage::with(patient(), &FIVE, vec![sees(120, 160, "all", STATUS)]);
+    stage.run(secs(150));
+    assert_eq!(stage.says(), "down 5/5 target.http");
+    let summary = &stage.verdict().summary;
+    assert!(summary.ends_with("; nobody is told unless it lasts 1m"), "{summary}");
+    stage.run(secs(900));
+    assert_eq!(stage.says(), "up 0/5 none");
+    assert_eq!((stage.said(), stage.incidents().len()), (vec![], 0));
+}
+
+#[test]
+fn an_outage_that_lasts_is_told_when_it_has_be_it_over_a_restart() {
+    for restarts in [false, true] {
+        let mut stage = Stage::with(patient(), &FIVE, vec![sees(120, 420, "all", STATUS)]);
+        stage.run(secs(170));
+        let (down, _) =
+            stage.transitions().find(|(_, t)| t.verdict.state == State::Down).expect("down");
+        if restarts {
+            stage.restart();
+        }
+        stage.run(secs(300));
+        assert_eq!(stage.alerts(AlertKind::Page), [down + secs(60)], "{restarts}");
+        assert!(!stage.verdict().summary.contains("nobody"), "{}", stage.verdict().summary);
+        stage.run(secs(900));
+        assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+    }
 }
 
 #[test]
@@ -95,7 +132,7 @@ fn a_short_partial_tells_nobody() {
 #[test]
 fn nobody_is_told_of_a_partial_that_is_to_be_ignored() {
     let partial = PartialPolicy { notify: false, ..PartialPolicy::default() };
-    let check = quorate_model::Check { partial, ..shop() };
+    let check = Check { partial, ..shop() };
     let mut stage = Stage::with(check, &FIVE, vec![sees(120, 1_000, "a", REFUSED)]);
     stage.run(secs(900));
     assert_eq!(stage.says(), "partial 1/5 path");
@@ -135,7 +172,7 @@ fn an_outage_that_some_regions_saw_ends_like_any_other() {
 #[test]
 fn a_region_recovers_although_one_of_its_agents_never_failed() {
     // Two of three agents make a region fail; the third was well all along.
-    let check = quorate_model::Check { regions: vec!["a".parse().expect("an id")], ..shop() };
+    let check = Check { regions: vec!["a".parse().expect("an id")], ..shop() };
     let faults = vec![sees(120, 300, "a1 a2", REFUSED)];
     let mut stage = Stage::with(check, &["a1", "a2", "a3"], faults);
     stage.run(secs(250));
@@ -231,7 +268,7 @@ fn the_quorum_is_what_the_user_writes() {
         (Quorum::All, "a b c d", false),
         (Quorum::All, "all", true),
     ] {
-        let check = quorate_model::Check { quorum, ..shop() };
+        let check = Check { quorum, ..shop() };
         let mut stage = Stage::with(check, &FIVE, vec![sees(120, 900, who, REFUSED)]);
         // Two regions alone must last for longer to be more than chance.
         stage.run(secs(120 + 320));
@@ -248,7 +285,7 @@ fn the_quorum_is_what_the_user_writes() {
 #[test]
 fn a_single_region_decides_after_its_own_retry() {
     let regions = vec!["a".parse().expect("an id")];
-    let check = quorate_model::Check { regions, ..shop() };
+    let check = Check { regions, ..shop() };
     let mut stage = Stage::with(check, &["a1"], vec![sees(120, 400, "a", REFUSED)]);
     stage.run(secs(300));
     assert_eq!(stage.says(), "down 1/1 target.refused");

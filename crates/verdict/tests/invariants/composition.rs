@@ -235,6 +235,7 @@ impl Composition {
                 within: None,
                 false_alerts_per_year_milli: self.budget_milli,
                 ignores_evidence: self.ignores_evidence,
+                ignore_shorter_than: Duration::ZERO,
             },
             partial: PartialPolicy::default(),
             certificate: CertificatePolicy::default(),
