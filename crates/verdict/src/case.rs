@@ -6,6 +6,7 @@
 
 mod certificate;
 mod dispute;
+mod intermittent;
 mod mute;
 mod onset;
 mod origin;
@@ -40,7 +41,7 @@ use crate::origin::Links;
 use crate::quorum::Ruling;
 use crate::resolvers::Resolvers;
 use crate::vote::{Group, Reading, Say, Sight, Taken};
-use crate::{Effect, recovery, slow};
+use crate::{Effect, recovery};
 use remember::Kept;
 
 /// What a case may look at besides itself.
@@ -245,7 +246,11 @@ impl Case {
         if is_last && say.is_alarming() && turned && is_trusted {
             self.suspect(ctx, agent, started, is_asked);
         }
-        if ctx.is_replay || result.round.is_some() || !is_conclusive {
+        if ctx.is_replay || !is_conclusive {
+            return None;
+        }
+        if result.round.is_some() {
+            self.note_answered(ctx, (region, agent), say == Say::Fail);
             return None;
         }
         // Also of a failure that its retry has refuted meanwhile: it happened.
@@ -262,31 +267,6 @@ impl Case {
     ) {
         if let Some(place) = self.first_of_place(ctx.roster, region) {
             self.answers.note(started, (place, agent.0), failed);
-        }
-    }
-
-    /// Shows a scheduled probe to the slow detector, if its agent speaks for its region.
-    fn follow_slowly(
-        &mut self,
-        ctx: &Context<'_>,
-        (region, agent): (RegionIx, AgentIx),
-        failed: bool,
-        run: u16,
-    ) {
-        let Some(group) = self.groups.iter_mut().find(|group| group.region == region) else {
-            return;
-        };
-        let is_excess = failed && run > slow::RUN_MAX;
-        let is_spoken_for = group.speaker(ctx.roster, ctx.now) != Some(agent);
-        if self.memory.latched == State::Down || is_excess || is_spoken_for {
-            return;
-        }
-        self.memory.intermittent.note(failed);
-        let level = slow::step(group.level, failed);
-        if level != std::mem::replace(&mut group.level, level) {
-            self.kept.has_news = true;
-            let levels = self.per_place(ctx.roster, |group| Some(group.level));
-            self.memory.intermittent.weigh(levels.into_iter());
         }
     }
 
@@ -329,6 +309,7 @@ impl Case {
     ) -> Option<Timestamp> {
         self.mutes.look(ctx.now);
         self.look_behind(ctx);
+        self.weigh_levels(ctx);
         let mut count = self.count(ctx);
         if self.turn_intermittent(ctx, &count, effects) {
             count = self.count(ctx);
@@ -369,7 +350,7 @@ impl Case {
             Peer {
                 provider: labels.and_then(|labels| labels.get("provider")).map(String::as_str),
                 alone_ppm: ctx.baselines.get(self.kind, region).ppm(),
-                level: self.groups[place].level,
+                wavers: self.groups[place].level.wavers(),
             }
         };
         let intermittent_ppm = self.memory.intermittent.share_ppm();

@@ -6,7 +6,6 @@ use crate::evidence::{AGAIN_PPM, BUDGET_MILLI, Demand, Failure, Proof};
 use crate::limits::{OWN_FAILURES, OWN_SUCCESSES, SLOW_ANSWERS};
 use crate::liveness::RegionState;
 use crate::quorum::{self, Ground, Ruling, Standing, Tally};
-use crate::slow;
 use crate::vote::{Reading, Say};
 
 /// The regions' votes of one moment, in configured order, and their sums.
@@ -43,8 +42,8 @@ pub(crate) struct Peer<'a> {
     pub(crate) provider: Option<&'a str>,
     /// How often it fails although the target is fine, in parts per million.
     pub(crate) alone_ppm: u32,
-    /// Its level in the slow detector.
-    pub(crate) level: u16,
+    /// Whether it had seen the target fail now and then before.
+    pub(crate) wavers: bool,
 }
 
 /// What the votes are weighed with.
@@ -62,8 +61,7 @@ impl Scale<'_> {
     fn failure(&self, check: &Check, place: usize, reading: &Reading) -> Failure<'_> {
         let peer = (self.peer)(place);
         // A region that has always answered is no less a witness because others are not.
-        let wavers = slow::wavers(peer.level, reading.longest);
-        let share = self.intermittent_ppm.filter(|_| wavers).unwrap_or(0);
+        let share = self.intermittent_ppm.filter(|_| peer.wavers).unwrap_or(0);
         Failure {
             provider: peer.provider,
             alone_ppm: peer.alone_ppm.max(share),

@@ -11,13 +11,14 @@
 //! **Scheduled probes only.** Confirmations are made because something failed, so they would count
 //! one failure several times. Nor does more than the third failure in a row count: what fails all
 //! the time is not intermittent, and has detectors of its own. For the same reason an outage sets
-//! all levels to zero. Of the agents of a region one speaks here for all: they see the target over
+//! all levels to zero, and a region that has no fresh vote any more has no level: what it saw last is
+//! not what the target does now. Of the agents of a region one speaks here for all: they see the target over
 //! the same network, and what they say together is no more evidence than what one says.
 //!
 //! **What follows.** The check is `degraded`, and the failures of the regions that saw it count for
 //! less as evidence: they are no surprise any more. A real outage on top of it still lasts, and is
-//! found by that. The failures of a region that has seen nothing of it weigh what they always do, so
-//! that regions which lie cannot talk the outage of the others down.
+//! found by that. The failures of a region that had seen nothing of it before weigh what they always
+//! do, so that regions which lie cannot talk the outage of the others down.
 //!
 //! **Example.** Five regions each minute, every third probe fails: raised after about six minutes.
 
@@ -44,12 +45,52 @@ pub(crate) const RUN_MAX: u16 = 3;
 /// The share is never taken for more than this: a target that fails more often is down.
 const SHARE_MAX_PPM: u32 = 500_000;
 
-/// One region's level after another scheduled probe.
-pub(crate) fn step(level: u16, is_failure: bool) -> u16 {
-    if is_failure {
-        level.saturating_add(FAILURE).min(LEVEL_MAX)
-    } else {
-        level.saturating_sub(SUCCESS)
+/// One region's level.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Level {
+    milli_nats: u16,
+    /// What it was before the failures in a row that the region reports now.
+    before: u16,
+}
+
+impl Level {
+    /// A level as it was stored, or as it follows from what others saw.
+    pub(crate) fn of(milli_nats: u16) -> Self {
+        let milli_nats = milli_nats.min(LEVEL_MAX);
+        Self { milli_nats, before: milli_nats }
+    }
+
+    pub(crate) fn milli_nats(self) -> u16 {
+        self.milli_nats
+    }
+
+    /// After another scheduled probe.
+    pub(crate) fn step(self, is_failure: bool) -> Self {
+        if is_failure {
+            Self { milli_nats: self.milli_nats.saturating_add(FAILURE).min(LEVEL_MAX), ..self }
+        } else {
+            Self::of(self.milli_nats.saturating_sub(SUCCESS))
+        }
+    }
+
+    /// After so many good scheduled probes.
+    pub(crate) fn settle(self, successes: u32) -> Self {
+        if successes == 0 {
+            return self;
+        }
+        let fall = u32::from(SUCCESS).saturating_mul(successes);
+        Self::of(self.milli_nats.saturating_sub(u16::try_from(fall).unwrap_or(u16::MAX)))
+    }
+
+    /// After a good probe that was asked for: it ends the failures in a row, and nothing else.
+    pub(crate) fn answered(self) -> Self {
+        Self::of(self.milli_nats)
+    }
+
+    /// Whether the region has seen the target fail now and then, before it failed as it does now:
+    /// more than one blip.
+    pub(crate) fn wavers(self) -> bool {
+        self.before > FAILURE
     }
 }
 
@@ -59,22 +100,10 @@ pub(crate) fn matters(levels: impl Iterator<Item = u16> + Clone) -> bool {
     without_highest(levels) >= KEPT_FROM
 }
 
-/// Whether a region has seen the target fail now and then, by what its level was before the
-/// failures in a row that it reports now: more than one blip.
-pub(crate) fn wavers(level: u16, in_a_row: u16) -> bool {
-    level.saturating_sub(FAILURE * in_a_row.min(RUN_MAX)) > FAILURE
-}
-
 /// The sum of all levels without the highest.
 fn without_highest(levels: impl Iterator<Item = u16> + Clone) -> u32 {
     let highest = u32::from(levels.clone().max().unwrap_or(0));
     levels.map(u32::from).sum::<u32>() - highest
-}
-
-/// One region's level after so many good scheduled probes.
-pub(crate) fn settle(level: u16, successes: u32) -> u16 {
-    let fall = u32::from(SUCCESS).saturating_mul(successes);
-    level.saturating_sub(u16::try_from(fall).unwrap_or(u16::MAX))
 }
 
 /// Whether it is raised, and how often probes fail.
@@ -109,7 +138,7 @@ impl Intermittent {
 
     /// Raises it because of what was seen elsewhere: so many of a million probes fail. Returns the
     /// level that each of the regions has then.
-    pub(crate) fn raise(&mut self, share_ppm: u32, regions: usize) -> u16 {
+    pub(crate) fn raise(&mut self, share_ppm: u32, regions: usize) -> Level {
         let failures = share_ppm.min(SHARE_MAX_PPM) / (1_000_000 / u64::BITS);
         self.is_raised = true;
         self.seen = u64::BITS;
@@ -118,7 +147,7 @@ impl Intermittent {
             .filter(|place| place * failures / u64::BITS != (place + 1) * failures / u64::BITS)
             .fold(0, |window, place| window | 1 << place);
         let others = u32::try_from(regions).unwrap_or(u32::MAX).saturating_sub(1).max(1);
-        u16::try_from(RAISED_AT.div_ceil(others)).unwrap_or(LEVEL_MAX).min(LEVEL_MAX)
+        Level::of(u16::try_from(RAISED_AT.div_ceil(others)).unwrap_or(LEVEL_MAX))
     }
 
     /// The share of failures in parts per million while it is raised.
@@ -134,14 +163,14 @@ mod tests {
 
     /// Regions that probe in turn; `fails` says whether a probe of a region does.
     fn play(probes: usize, fails: impl Fn(usize, usize) -> bool) -> (Intermittent, Option<usize>) {
-        let mut levels = [0_u16; 5];
+        let mut levels = [Level::default(); 5];
         let (mut detector, mut raised) = (Intermittent::default(), None);
         for probe in 0..probes {
             let (round, region) = (probe / 5, probe % 5);
             let is_failure = fails(round, region);
-            levels[region] = step(levels[region], is_failure);
+            levels[region] = levels[region].step(is_failure);
             detector.note(is_failure);
-            detector.weigh(levels.iter().copied());
+            detector.weigh(levels.iter().map(|level| level.milli_nats()));
             raised = raised.or(detector.share_ppm().map(|_| probe));
         }
         (detector, raised)
@@ -170,9 +199,23 @@ mod tests {
             let mut at_once = start;
             at_once.settle(count);
             assert_eq!(at_once, one_by_one, "{count}");
-            let level = (0..count).fold(LEVEL_MAX, |level, _| step(level, false));
-            assert_eq!(settle(LEVEL_MAX, count), level, "{count}");
+            let failed = Level::of(LEVEL_MAX).step(true);
+            let level = (0..count).fold(failed, |level, _| level.step(false));
+            assert_eq!(failed.settle(count), level, "{count}");
         }
+    }
+
+    #[test]
+    fn a_region_wavers_by_what_it_saw_before_it_failed_as_it_does_now() {
+        let failed = |level: Level, times| (0..times).fold(level, |level, _| level.step(true));
+        let calm = Level::default();
+        assert!(!failed(calm, 3).wavers(), "one outage");
+        assert!(!failed(failed(calm, 1).step(false), 3).wavers(), "one blip, and one outage");
+        let twice = failed(failed(calm, 1).step(false), 1).step(false);
+        assert!(failed(twice, 1).wavers() && failed(twice, 3).wavers());
+        assert!(failed(calm, 2).answered().wavers(), "a good answer in between, asked for or not");
+        let raised = Intermittent::default().raise(500_000, 5);
+        assert!(raised.wavers() && raised.step(true).wavers());
     }
 
     #[test]

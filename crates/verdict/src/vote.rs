@@ -37,6 +37,7 @@ use quorate_model::{BlockReason, Counted, Doubt, Evidence, Outcome, ProbeResult,
 use crate::certificate::NEVER;
 use crate::limits::{EDGE_CHARS_MAX, MESSAGE_CHARS_MAX};
 use crate::liveness::{Agent, AgentIx, RegionIx, RegionState, Roster};
+use crate::slow::Level;
 pub(crate) use agents::Votes;
 pub(crate) use lookup::Lookup;
 use recent::{Recent, Run, Seen};
@@ -274,7 +275,7 @@ pub(crate) struct Group {
     pub(crate) region: RegionIx,
     pub(crate) votes: Votes,
     /// Its level in the slow detector.
-    pub(crate) level: u16,
+    pub(crate) level: Level,
 }
 
 /// A region's vote at one moment.
@@ -323,7 +324,7 @@ impl Reading {
 
 impl Group {
     pub(crate) fn new(region: RegionIx) -> Self {
-        Self { region, votes: Votes::none(), level: 0 }
+        Self { region, votes: Votes::none(), level: Level::default() }
     }
 
     /// Takes in a conclusive probe. Returns what it is in its agent's order; `None` if it is known

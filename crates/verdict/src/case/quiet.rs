@@ -37,7 +37,7 @@ impl Case {
     pub(crate) fn settle(&mut self, ctx: &Context<'_>, agent: AgentIx, successes: u32) {
         let region = ctx.roster.agent(agent).region;
         if let Some(group) = self.groups.iter_mut().find(|group| group.region == region) {
-            group.level = crate::slow::settle(group.level, successes);
+            group.level = group.level.settle(successes);
             self.memory.intermittent.settle(successes);
         }
     }

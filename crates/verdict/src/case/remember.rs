@@ -13,8 +13,9 @@ use super::{Case, Context, freshness};
 use crate::baseline::Baseline;
 use crate::liveness::{RegionIx, Roster};
 use crate::memory::Memory;
+use crate::slow::{self, Level};
 use crate::vote::Group;
-use crate::{Effect, Transition, incident, slow};
+use crate::{Effect, Transition, incident};
 
 /// What is stored of the slow detector.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,7 +58,7 @@ impl Case {
             self.answers.begin(verdict.since);
         }
         for group in &mut self.groups {
-            group.level = self.memory.level(&roster.region(group.region).id);
+            group.level = Level::of(self.memory.level(&roster.region(group.region).id));
         }
         self.kept = Kept { at: now, matters: self.matters(), has_news: false };
         self.verdict = Some(verdict);
@@ -108,15 +109,15 @@ impl Case {
     }
 
     fn matters(&self) -> bool {
-        slow::matters(self.groups.iter().map(|group| group.level))
+        slow::matters(self.groups.iter().map(|group| group.level.milli_nats()))
     }
 
     /// What must be known after a restart.
     pub(super) fn remember(&mut self, ctx: &Context<'_>) -> serde_json::Value {
         let id = |group: &Group| ctx.roster.region(group.region).id.clone();
         let groups = self.groups.iter();
-        self.memory.levels =
-            groups.filter(|group| group.level > 0).map(|group| (id(group), group.level)).collect();
+        let levels = groups.map(|group| (id(group), group.level.milli_nats()));
+        self.memory.levels = levels.filter(|(_, level)| *level > 0).collect();
         self.kept = Kept { at: ctx.now, matters: self.matters(), has_news: false };
         self.memory.write()
     }

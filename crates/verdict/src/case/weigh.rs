@@ -7,6 +7,7 @@ use crate::count::Count;
 use crate::incident::{self, Filing};
 use crate::memory::Recovery;
 use crate::quorum::{Ground, Ruling};
+use crate::slow::Level;
 use crate::{Effect, recovery};
 
 impl Case {
@@ -76,7 +77,7 @@ impl Case {
         self.note_fall(ctx, count);
         self.answers.begin(ctx.now);
         for group in &mut self.groups {
-            group.level = 0;
+            group.level = Level::default();
         }
         self.memory.intermittent.weigh(std::iter::empty());
         self.is_paced = true;
@@ -119,38 +120,14 @@ impl Case {
     }
 
     /// Probes at the check's own interval again.
-    fn slow_down(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn slow_down(&mut self, effects: &mut Vec<Effect>) {
         if std::mem::take(&mut self.is_paced) {
             effects.push(Effect::Pace { check: self.check.id.clone(), every: None });
         }
     }
 
-    /// A check that is down turns out to fail now and then only: its incident stays open, and its
-    /// next failures are no surprise. Returns whether it did.
-    pub(super) fn turn_intermittent(
-        &mut self,
-        ctx: &Context<'_>,
-        count: &Count,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
-        let is_down = self.memory.latched == State::Down && ctx.now >= self.grace;
-        let Some(needed) = count.needed.filter(|_| is_down) else {
-            return false;
-        };
-        let Some(share) = self.answers.share_ppm(needed, ctx.policy().recovery, ctx.now) else {
-            return false;
-        };
-        let levels = self.memory.intermittent.raise(share, self.groups.len());
-        for group in &mut self.groups {
-            group.level = levels;
-        }
-        self.slow_down(effects);
-        self.settle_for(State::Degraded);
-        true
-    }
-
     /// The votes are milder than before and have been so for long enough.
-    fn settle_for(&mut self, want: State) -> Option<Filing> {
+    pub(super) fn settle_for(&mut self, want: State) -> Option<Filing> {
         self.memory.latched = want;
         self.memory.recovery = None;
         self.memory.relapse = None;

@@ -44,7 +44,7 @@ fn reading(say: Say) -> Reading {
 /// The votes, so long after they began; the first two regions share a provider.
 fn count(says: &[Say], age: u64, intermittent_ppm: Option<u32>) -> Count {
     let peer =
-        |place| Peer { provider: (place < 2).then_some("aws"), alone_ppm: 5_000, level: 12_000 };
+        |place| Peer { provider: (place < 2).then_some("aws"), alone_ppm: 5_000, wavers: true };
     let now = Timestamp::EPOCH + Duration::from_secs(age);
     let readings = says.iter().map(|say| reading(*say)).collect();
     Count::of(&check(), readings, &Scale { now, intermittent_ppm, peer: &peer })

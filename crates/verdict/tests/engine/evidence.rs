@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_model::{AlertKind, AlertPolicy, Check, NoticeKind, Quorum, State};
+use quorate_model::{AlertKind, AlertPolicy, Check, NoticeKind, Quorum, Revision, State};
 use quorate_verdict::{Event, explain};
 
 use crate::stage::{Fault, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
@@ -272,4 +272,40 @@ fn two_regions_that_seem_intermittent_do_not_hide_the_outage_of_the_others() {
     assert!(stage.says().contains("target.intermittent"), "{}", stage.says());
     stage.run(secs(980));
     assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Page], "{}", stage.says());
+}
+
+/// Three of five regions see every third probe fail, for a while.
+fn now_and_then(turns: std::ops::Range<u64>) -> Vec<Fault> {
+    refuted(|who, turn| turns.contains(&turn) && (turn + u64::from(who.as_bytes()[0])) % 3 == 0)
+}
+
+#[test]
+fn what_regions_saw_that_are_gone_does_not_keep_a_check_degraded() {
+    let mut faults = now_and_then(2..20);
+    faults.push(fault(1_200, 100_000, "a b", What::Dead));
+    let mut stage = with(shop(), faults);
+    stage.run(secs(1_190));
+    assert!(stage.says().contains("target.intermittent"), "{}", stage.says());
+    // The levels of three fall by 0.095 nats a minute from at most 12.
+    stage.run(secs(1_200 + 100 * 60));
+    assert_eq!(stage.says(), "up 0/3 none");
+    assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Resolved]);
+    // What they saw is forgotten when they come back.
+    stage.faults.clear();
+    stage.run(secs(1_200 + 110 * 60));
+    assert_eq!(stage.says(), "up 0/5 none");
+}
+
+#[test]
+fn a_new_definition_of_a_check_is_judged_by_what_it_sees() {
+    let mut stage = with(shop(), now_and_then(2..20));
+    stage.run(secs(1_190));
+    assert!(stage.says().contains("target.intermittent"), "{}", stage.says());
+    let check = Check { revision: Revision(7), target: "https://new.example".to_owned(), ..shop() };
+    let mut fleet = (*stage.fleet).clone();
+    fleet.checks.insert(check.id.clone(), Arc::new(check));
+    stage.fleet = Arc::new(fleet);
+    stage.apply(Event::Configured(Arc::clone(&stage.fleet)));
+    stage.run(secs(1_190 + 300));
+    assert_eq!(stage.says(), "up 0/5 none");
 }
