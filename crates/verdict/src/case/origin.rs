@@ -70,9 +70,9 @@ impl Case {
         self.links.as_ref().is_some_and(|links| links.known != self.known_behind(ctx))
     }
 
-    /// Looks at what is known of the origin.
+    /// Looks at what is known of the origin: nothing any more, if it has none.
     pub(super) fn look_behind(&mut self, ctx: &Context<'_>) {
-        if self.origin().is_some() {
+        if self.is_linked() {
             let known = self.known_behind(ctx);
             if let Some(links) = self.links.as_mut() {
                 links.known = known;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    AlertKind, BlockReason, Cause, Check, Doubt, Fleet, Outcome, Phase, Reason, State, Timestamp,
+    AlertKind, AlertPolicy, BlockReason, Cause, Check, Doubt, Fleet, Outcome, Phase, Reason, State,
+    Timestamp,
 };
 use quorate_verdict::replay::Replay;
 use quorate_verdict::{Effect, Event, explain};
 
 use crate::stage::{
-    Fault, OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, fleet_with_origin, secs, sees,
+    Fault, OK, REFUSED, STATUS, Stage, TIMEOUT, What, fault, fleet_with_origin, secs, sees, shop,
 };
 
 const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
@@ -219,6 +220,31 @@ fn a_check_of_the_origin_that_is_gone_says_nothing() {
     stage.apply(Event::Configured(Arc::clone(&stage.fleet)));
     stage.run(secs(410));
     assert_eq!(stage.verdict().state, State::Degraded, "what was told is taken back after a while");
+    stage.run(secs(500));
+    assert_eq!(stage.says(), "up 0/5 none");
+    assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Resolved]);
+}
+
+#[test]
+fn a_front_that_is_an_origin_itself_forgets_the_origin_that_it_no_longer_has() {
+    let mut fleet = fleet_with_origin();
+    let shop = Arc::clone(&fleet.checks[&shop().id]);
+    let page = Check {
+        id: "page".parse().expect("an id"),
+        target: "https://page.example".to_owned(),
+        alert: AlertPolicy::default(),
+        origin: Some(shop.id.clone()),
+        ..(*shop).clone()
+    };
+    fleet.checks.insert(page.id.clone(), Arc::new(page));
+    let mut stage = Stage::of(fleet, &shop.id, &FIVE, vec![]);
+    stage.origin_faults = vec![sees(120, 900, "all", REFUSED)];
+    stage.run(secs(400));
+    assert_eq!(stage.says(), "degraded 0/5 origin");
+    let mut fleet = (*stage.fleet).clone();
+    fleet.checks.insert(shop.id.clone(), Arc::new(Check { origin: None, ..(*shop).clone() }));
+    stage.fleet = Arc::new(fleet);
+    stage.apply(Event::Configured(Arc::clone(&stage.fleet)));
     stage.run(secs(500));
     assert_eq!(stage.says(), "up 0/5 none");
     assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Resolved]);

@@ -172,7 +172,8 @@ impl Stage {
         stage
     }
 
-    fn of(fleet: Fleet, check: &CheckId, agents: &[&str], faults: Vec<Fault>) -> Self {
+    /// The regions of this fleet, and what its probes of this check meet.
+    pub(crate) fn of(fleet: Fleet, check: &CheckId, agents: &[&str], faults: Vec<Fault>) -> Self {
         let start = Timestamp::from_micros(1_700_000_000_000_000);
         let pace = |check: &Arc<Check>| (check.id.clone(), (check.interval, 0));
         let mut stage = Self {
