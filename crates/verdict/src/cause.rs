@@ -4,7 +4,8 @@
 //! wins.
 //!
 //! 1. Slow or blocked, without a failing quorum: that itself.
-//! 2. All of F have met one edge of a delivery network and none of O has: that edge.
+//! 2. F have met one edge of a delivery network and O have met others, with at most one exception
+//!    among each: that edge.
 //! 3. Exactly one failing region while others succeed: the path from there, whatever labels it has.
 //! 4. The name, if a quorum cannot resolve it by their second resolvers either.
 //! 5. The target is down, and a check of its origin fails too: the origin. It works while nobody

@@ -1,17 +1,32 @@
 //! Edges: which part of a delivery network the failing regions have met.
 //!
-//! **What it decides.** All failing regions have met one edge, and no region that succeeds has met
-//! it: then that edge is broken, not the path and not the target. An edge is known by the name that
-//! it gives in its answer, or else by its address.
+//! **What it decides.** Where one edge fails and the others are well: then that edge is broken, not
+//! the path and not the target. An edge is known by the name that it gives in its answer, or else by
+//! its address.
 //!
 //! **Why so.** A delivery network answers each region from somewhere else. One of its places can
 //! break, or carry an old certificate, while the others are well.
 //!
-//! **One region.** Its edge is often nobody else's, so an edge that it names itself, in an answer
-//! that is wrong, is believed; an address that does not answer is not told from the path there.
+//! **Enough.** One region may lie, or be served once more from a cache, so one is an exception:
+//! besides the failures at the edge at most one region may fail elsewhere, and at most one may
+//! succeed there; each must be outnumbered by those failures. At least two must be known to succeed
+//! elsewhere: where every answer bears one name, a single other name proves nothing.
 //!
-//! **What it ignores.** Succeeding regions whose edge is not known, as long as the edge of one is;
-//! and addresses of another family, which are no other edge.
+//! So, of three regions or more that fail at an edge while three succeed elsewhere, no single one
+//! takes the cause away; of two, only one that lands there itself does, for one against one tells
+//! nothing. No single region makes an edge of a target that is down. What one can do is to join a
+//! failure that may be a path, under the name of its edge: the path is not listed then, but the
+//! symptom is, as what else would fit.
+//!
+//! **One region.** Its edge is often nobody else's, so an edge that it names itself, in an answer
+//! that is wrong, is believed; an address that does not answer is not told from the path there. If
+//! another region is served by that edge, it is the path.
+//!
+//! **What it ignores.** Succeeding regions whose edge is not known; and addresses of another family,
+//! which are no other edge.
+//!
+//! **Example.** d and e are told 503 by `gru`, a and b succeed at `iad` and `dub`, and c says that it
+//! succeeds at `gru`: the edge `gru`.
 
 use std::net::IpAddr;
 
@@ -25,30 +40,44 @@ pub(crate) struct Edge<'a> {
     pub(crate) address: Option<IpAddr>,
 }
 
-/// The edge at which all of `failing` land and none of `fine`, in words.
+/// So many regions may be an exception: one that lies, or is served from a cache.
+const EXCEPTIONS: usize = 1;
+
+/// The edge that fails while the others are well, in words.
 pub(crate) fn of(failing: &[Witness<'_>], fine: &[Witness<'_>]) -> Option<String> {
-    if let Some(name) = only_in(failing, fine, |edge| edge.name, |_, _| true) {
-        return Some(format!("only at edge {}", name.escape_debug()));
+    if let Some((name, place)) = broken(failing, fine, |edge| edge.name, |_, _| true) {
+        return Some(format!("{place} at edge {}", name.escape_debug()));
     }
     let is_family = |one: &IpAddr, other: &IpAddr| one.is_ipv4() == other.is_ipv4();
-    let address = only_in(failing, fine, |edge| edge.address, is_family);
-    address.filter(|_| failing.len() > 1).map(|address| format!("only at address {address}"))
+    let address = broken(failing, fine, |edge| edge.address, is_family);
+    let address = address.filter(|_| failing.len() > 1);
+    address.map(|(address, place)| format!("{place} at address {address}"))
 }
 
-/// What all of `failing` have and none of `fine`, of which at least one has something comparable.
-fn only_in<'a, T: PartialEq>(
+/// What most of `failing` have and the others have not, and whether it is only they.
+fn broken<'a, T: PartialEq>(
     failing: &[Witness<'a>],
     fine: &[Witness<'a>],
     of: impl Fn(&Edge<'a>) -> Option<T>,
     is_comparable: impl Fn(&T, &T) -> bool,
-) -> Option<T> {
-    let shared = of(&failing.first()?.edge)?;
-    let has = |witness: &Witness<'a>| of(&witness.edge).as_ref() == Some(&shared);
-    let is_known = |witness: &Witness<'a>| {
-        of(&witness.edge).is_some_and(|other| is_comparable(&shared, &other))
+) -> Option<(T, &'static str)> {
+    let met = |witnesses: &[Witness<'a>], which: &T| {
+        witnesses.iter().filter(|witness| of(&witness.edge).as_ref() == Some(which)).count()
     };
-    let is_only = failing.iter().all(has) && !fine.iter().any(has) && fine.iter().any(is_known);
-    is_only.then_some(shared)
+    let candidates = failing.iter().filter_map(|witness| of(&witness.edge));
+    let (shared, fail) = candidates
+        .map(|edge| (met(failing, &edge), edge))
+        .find(|(count, _)| count * 2 > failing.len())
+        .map(|(count, edge)| (edge, count))?;
+    let (fail_elsewhere, served) = (failing.len() - fail, met(fine, &shared));
+    let known = fine.iter().filter_map(|witness| of(&witness.edge));
+    let elsewhere = known.filter(|other| *other != shared && is_comparable(&shared, other)).count();
+    let is_broken = fail_elsewhere <= EXCEPTIONS
+        && served <= EXCEPTIONS
+        && served < fail
+        && elsewhere > EXCEPTIONS;
+    let place = if fail_elsewhere + served == 0 { "only" } else { "mostly" };
+    is_broken.then_some((shared, place))
 }
 
 #[cfg(test)]
@@ -63,25 +92,43 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_is_broken_when_all_that_fail_have_met_it_and_nobody_else() {
+    fn an_edge_is_broken_when_those_that_fail_have_met_it_and_others_another() {
         let (gru, fra) = (met(Some("gru"), "192.0.2.1"), met(Some("fra"), "192.0.2.1"));
-        let unnamed = met(None, "192.0.2.1");
+        let (iad, unnamed) = (met(Some("iad"), "192.0.2.1"), met(None, "192.0.2.1"));
         let only = Some("only at edge gru".to_owned());
-        assert_eq!(of(&[gru], &[fra]), only);
-        assert_eq!(of(&[gru, gru], &[fra, unnamed]), only);
-        assert_eq!(of(&[gru, gru], &[fra, gru]), None, "it works from elsewhere");
-        assert_eq!(of(&[gru, unnamed], &[fra]), None, "one has not met it, as far as is known");
+        assert_eq!(of(&[gru], &[fra, iad]), only);
+        assert_eq!(of(&[gru], &[fra, fra, unnamed]), only);
+        assert_eq!(of(&[gru, gru], &[fra, fra, unnamed]), only);
+        assert_eq!(of(&[gru], &[fra, iad, gru]), None, "it works from elsewhere");
+        assert_eq!(of(&[gru, gru], &[fra, iad, gru, gru]), None, "it works from elsewhere");
+        assert_eq!(of(&[gru, fra], &[iad, iad]), None, "no more there than elsewhere");
+        assert_eq!(
+            of(&[gru, unnamed], &[fra, fra]),
+            None,
+            "one has not met it, as far as is known"
+        );
         assert_eq!(of(&[gru, gru], &[unnamed]), None, "where the others land is not known");
         assert_eq!(of(&[gru, gru], &[]), None, "nobody succeeds");
+    }
+
+    #[test]
+    fn one_region_neither_clears_an_edge_nor_makes_one_of_a_target() {
+        let (gru, fra) = (met(Some("gru"), "192.0.2.1"), met(Some("fra"), "192.0.2.1"));
+        let mostly = Some("mostly at edge gru".to_owned());
+        assert_eq!(of(&[gru, gru], &[fra, fra, gru]), mostly, "served there, it says");
+        assert_eq!(of(&[gru, gru, fra], &[fra, fra]), mostly, "it fails elsewhere, it says");
+        assert_eq!(of(&[gru, gru, met(None, "")], &[fra, fra]), mostly);
+        assert_eq!(of(&[gru, gru, fra, fra], &[fra, fra]), None, "two fail elsewhere");
+        assert_eq!(of(&[gru, gru, gru, gru], &[fra]), None, "all answers bear that name");
     }
 
     #[test]
     fn an_address_is_an_edge_for_two_regions_and_within_its_family() {
         let (one, two) = (met(None, "192.0.2.1"), met(None, "192.0.2.2"));
         let six = met(None, "2001:db8::1");
-        assert_eq!(of(&[one, one], &[two]), Some("only at address 192.0.2.1".to_owned()));
-        assert_eq!(of(&[one], &[two]), None, "that may be the path");
-        assert_eq!(of(&[one, one], &[six]), None, "that may be the family");
-        assert_eq!(of(&[one, two], &[six]), None);
+        assert_eq!(of(&[one, one], &[two, two]), Some("only at address 192.0.2.1".to_owned()));
+        assert_eq!(of(&[one], &[two, two]), None, "that may be the path");
+        assert_eq!(of(&[one, one], &[six, six]), None, "that may be the family");
+        assert_eq!(of(&[one, two], &[six, six]), None);
     }
 }

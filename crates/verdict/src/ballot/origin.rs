@@ -20,7 +20,7 @@ impl<'a> Votes<'a> {
         matters.then(|| behind.known.in_words(behind.check))
     }
 
-    /// The edge at which all failing regions land and no other.
+    /// The edge at which failing regions land and others do not.
     pub(super) fn edge_in_words(&self, ctx: &Context<'a>, state: State) -> Option<String> {
         if !matches!(state, State::Partial | State::Down) {
             return None;

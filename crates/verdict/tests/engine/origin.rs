@@ -373,3 +373,29 @@ fn one_edge_that_fails_is_not_the_path_and_not_the_network() {
     alone.run(secs(600));
     assert_eq!(alone.says(), "partial 1/5 cdn.edge");
 }
+
+#[test]
+fn one_region_does_not_clear_an_edge_that_fails_for_the_others_there() {
+    let edges = [("a", "iad"), ("b", "dub"), ("c", "gru"), ("d", "gru"), ("e", "gru")];
+    // Whoever it is: c is served from a cache, or lies about where a and b land.
+    for liar in ["a", "b", "c"] {
+        let lie = (liar, "gru");
+        let mut stage = Stage::with_origin(&FIVE, vec![sees(120, 900, "d e", STATUS)], vec![]);
+        stage.edges = [lie].into_iter().chain(edges).collect();
+        if liar != "c" {
+            stage.edges[3] = ("c", "bom");
+        }
+        stage.run(secs(600));
+        assert_eq!(stage.says(), "partial 2/5 cdn.edge", "{liar}");
+        let words = &stage.verdict().summary;
+        assert!(words.contains("mostly at edge gru"), "{words}");
+    }
+}
+
+#[test]
+fn one_region_does_not_make_an_edge_of_a_target_that_is_down() {
+    let mut stage = Stage::new(vec![sees(120, 900, "a b c d", STATUS)]);
+    stage.edges = vec![("e", "nowhere"), ("all", "gru")];
+    stage.run(secs(600));
+    assert_eq!(stage.says(), "down 4/5 target.http");
+}
