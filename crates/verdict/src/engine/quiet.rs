@@ -53,7 +53,9 @@ impl Engine {
         for stretch in &stretches {
             let last = &stretch.last;
             let agent = self.known(&last.id.agent, &last.region, last.received, effects);
-            self.roster.succeeded(agent, last.started);
+            if self.roster.succeeded(agent, last.started) {
+                self.judge_anchors(last.received);
+            }
             let region = self.roster.agent(agent).region;
             let (every, before) = (stretch.every, stretch.count.saturating_sub(1));
             let ctx = Context {
