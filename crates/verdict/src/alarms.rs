@@ -21,6 +21,7 @@ pub(crate) enum Subject {
     Agent(AgentIx),
     Region(RegionIx),
     Fleet,
+    Places,
     Anchors,
     Check(CheckIx),
 }

@@ -265,7 +265,7 @@ impl Case {
         (region, agent): (RegionIx, AgentIx),
         failed: bool,
     ) {
-        if let Some(place) = self.first_of_place(ctx.roster, region) {
+        if let Some(place) = self.stand_in(ctx.roster, region) {
             self.answers.note(started, (place, agent.0), failed);
         }
     }

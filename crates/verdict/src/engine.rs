@@ -197,8 +197,16 @@ impl Engine {
         self.follow_region(self.roster.agent(ix).region, change, now);
     }
 
-    /// Looks again which regions are one place, and acts on it.
+    /// Looks again which regions share a place, now or soon.
     fn survey(&mut self, now: Timestamp) {
+        if let Some(due) = self.roster.survey_due(&self.fleet.policy).filter(|due| now < *due) {
+            self.alarms.arm(&mut self.roster.places.alarm, Subject::Places, due);
+        } else {
+            self.survey_now(now);
+        }
+    }
+
+    fn survey_now(&mut self, now: Timestamp) {
         for region in self.roster.survey(self.fleet.policy.merge_places, now) {
             self.follow_region(region, Change::State, now);
         }
@@ -368,6 +376,10 @@ impl Engine {
                     self.tend_region(ix, now, effects);
                 }
                 Some(Subject::Fleet) => self.tend_fleet(now, effects),
+                Some(Subject::Places) => {
+                    self.roster.places.alarm = None;
+                    self.survey(now);
+                }
                 Some(Subject::Anchors) => self.tend_anchors(now, effects),
                 Some(Subject::Check(ix)) => {
                     if let Some(case) = self.cases[ix.0 as usize].as_mut() {
@@ -393,7 +405,11 @@ impl Engine {
         self.note_noise(ix, now);
         let disputes = || self.shared.conflicts.disputes(ix, now);
         let policy = &self.fleet.policy;
+        let told = self.roster.region(ix).told;
         let next = operators::tend_region(&mut self.roster, ix, (policy, &disputes), now, effects);
+        if self.roster.region(ix).told != told {
+            self.unstored.learned();
+        }
         let about = (&self.roster, policy);
         let resolver = self.shared.resolvers.tend(ix, about, now, effects);
         let mut notices = Vec::new();

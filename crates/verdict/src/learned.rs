@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use quorate_model::{KindName, RegionId, Timestamp};
+use quorate_model::{KindName, NoticeKind, RegionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::{Baseline, Baselines};
 use crate::liveness::Roster;
+use crate::noisy::Noise;
 
 /// The version of the document.
 const VERSION: u32 = 1;
@@ -17,6 +18,17 @@ const VERSION: u32 = 1;
 struct Document {
     version: u32,
     baselines: BTreeMap<KindName, BTreeMap<RegionId, Baseline>>,
+    /// The regions that fail too often for nothing.
+    #[serde(default)]
+    noisy: BTreeMap<RegionId, Noisy>,
+}
+
+/// Since when a region is noisy.
+#[derive(Debug, Serialize, Deserialize)]
+struct Noisy {
+    since: Timestamp,
+    /// Whether the operators know.
+    is_told: bool,
 }
 
 /// Whether something was learned that is not stored yet, and since when.
@@ -51,6 +63,12 @@ pub(crate) fn write(baselines: &Baselines, roster: &Roster) -> serde_json::Value
         let of_kind = document.baselines.entry(kind.clone()).or_default();
         of_kind.insert(roster.region(region).id.clone(), baseline);
     }
+    for region in roster.regions() {
+        if let Some(since) = region.noise.since() {
+            let is_told = region.told == Some(NoticeKind::RegionUnreliable);
+            document.noisy.insert(region.id.clone(), Noisy { since, is_told });
+        }
+    }
     serde_json::to_value(&document).unwrap_or_default()
 }
 
@@ -73,5 +91,11 @@ pub(crate) fn recall(
             let region = roster.intern(&region, now);
             baselines.recall(kind, region, baseline);
         }
+    }
+    for (region, Noisy { since, is_told }) in document.noisy {
+        let region = roster.intern(&region, now);
+        let place = roster.region_mut(region);
+        place.noise = Noise::recall(since);
+        place.told = is_told.then_some(NoticeKind::RegionUnreliable);
     }
 }

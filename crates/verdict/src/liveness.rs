@@ -27,6 +27,7 @@ use quorate_model::{
 use crate::clocks::AgentClock;
 use crate::index::Index;
 use crate::noisy::Noise;
+pub(crate) use places::Places;
 use places::Site;
 
 /// A place in the engine's table of agents.
@@ -179,8 +180,7 @@ pub(crate) struct Roster {
     /// The anchors that are bad, of so many.
     bad_anchors: AnchorSet,
     anchors: usize,
-    /// Whether some regions are one place.
-    has_merged: bool,
+    pub(crate) places: Places,
 }
 
 /// What changed for the votes of a region.
@@ -208,7 +208,7 @@ impl Roster {
             is_suspect: false,
             since: now,
             told: None,
-            site: Site::alone(ix, now),
+            site: Site::alone(now),
             noise: Noise::default(),
             alarm: None,
         });
@@ -255,6 +255,10 @@ impl Roster {
         self.regions[region.place()].agents.push(ix);
         self.by_agent.insert(id.clone(), ix);
         ix
+    }
+
+    pub(crate) fn regions(&self) -> impl Iterator<Item = &Place> {
+        self.regions.iter()
     }
 
     pub(crate) fn find(&self, id: &AgentId) -> Option<AgentIx> {

@@ -7,7 +7,8 @@
 //! **What it does not.** Its failures count as before: that they weigh less is `baseline`'s doing. A
 //! region that fails on many targets at once is a suspect long before; see `conflict`.
 //!
-//! **Restart.** The day begins anew.
+//! **Restart.** Since when a region is noisy, and whether the operators know, is stored with what
+//! was learned of it: a coordinator that is updated each night would never complete a day.
 
 use std::time::Duration;
 
@@ -32,6 +33,16 @@ impl Noise {
     /// Whether the operators should know.
     pub(crate) const fn is_lasting(&self) -> bool {
         self.lasts
+    }
+
+    /// Since when it is noisy.
+    pub(crate) const fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// What was known before a restart.
+    pub(crate) const fn recall(since: Timestamp) -> Self {
+        Self { since: Some(since), lasts: false }
     }
 
     /// Takes in how often the region fails by itself. Returns when to look again.

@@ -5,8 +5,6 @@
 //! restart of an agent wakes nobody. After a start, and after each configuration, the fleet has
 //! `lost_after` to assemble before its numbers are judged.
 
-use std::collections::BTreeSet;
-
 use quorate_model::{
     AgentId, Fleet, FleetPolicy, Health, NoticeKind, OperatorNotice, RegionId, Timestamp,
 };
@@ -279,13 +277,9 @@ fn shortage(fleet: &Fleet, roster: &Roster) -> Shortage {
     let mut short = Shortage { checks: fleet.checks.len(), ..Shortage::default() };
     for check in fleet.checks.values() {
         let is_live = |region: &&RegionId| state(roster, region) == RegionState::Live;
-        let live: BTreeSet<RegionIx> = check
-            .regions
-            .iter()
-            .filter(is_live)
-            .filter_map(|region| Some(roster.root(roster.find_region(region)?)))
-            .collect();
-        let live = live.len();
+        let live = check.regions.iter().filter(is_live);
+        let live = live.filter_map(|region| Some(((), roster.find_region(region)?)));
+        let live = roster.apart(live.collect()).len();
         let (configured, quorum) = (check.regions.len(), check.quorum_count());
         short.lost += usize::from(quorum::needed(configured, quorum, live).is_none());
         short.reduced += usize::from(quorum::fragile(configured, quorum, live));
@@ -297,10 +291,10 @@ fn shortage(fleet: &Fleet, roster: &Roster) -> Shortage {
 fn missing(fleet: &Fleet, roster: &Roster) -> String {
     let (live, gone): (Vec<&RegionId>, Vec<&RegionId>) =
         fleet.regions.keys().partition(|region| state(roster, region) == RegionState::Live);
-    let shares = |region: &&&RegionId| {
-        let ix = roster.find_region(region);
-        ix.is_some_and(|ix| roster.root(ix) != ix)
-    };
+    let here = live.iter().filter_map(|region| Some(((), roster.find_region(region)?)));
+    let counted = roster.apart(here.collect());
+    let shares =
+        |region: &&&RegionId| roster.find_region(region).is_some_and(|ix| !counted.contains(&ix));
     let list = |regions: Vec<&RegionId>| {
         regions.into_iter().map(RegionId::as_str).collect::<Vec<_>>().join(", ")
     };

@@ -1,4 +1,6 @@
-//! Regions that are one place: of their votes on one check only the best counts.
+//! Regions that share a place: of their votes on one check one counts.
+
+use std::cmp::Reverse;
 
 use super::Case;
 use crate::liveness::{RegionIx, RegionState, Roster};
@@ -14,56 +16,75 @@ impl Case {
         readings
     }
 
-    /// Leaves of the regions of one place the one that speaks for all of them.
+    /// Leaves of regions that share a place the one that speaks.
     pub(super) fn merge(&self, roster: &Roster, readings: &mut [Reading]) {
         if !roster.has_merged() {
             return;
         }
-        for place in 0..self.groups.len() {
-            let here: Vec<usize> = self.of_place(roster, self.groups[place].region).collect();
-            if here.len() < 2 || here[0] != place {
-                continue;
-            }
-            let key = |place: &usize| (readings[*place].say.is_none(), readings[*place].say);
-            let speaks = here.iter().copied().min_by_key(key).unwrap_or(place);
-            let states = here.iter().map(|place| readings[*place].state);
-            readings[speaks].state = states.min().unwrap_or(RegionState::Absent);
-            for place in here.into_iter().filter(|place| *place != speaks) {
-                readings[place] = Reading::silent(Counted::SamePlace, RegionState::Absent);
+        let speaking = self.speaking(roster, readings);
+        let states: Vec<RegionState> = readings.iter().map(|reading| reading.state).collect();
+        for place in 0..readings.len() {
+            let (region, reading) = (self.groups[place].region, &mut readings[place]);
+            if speaking.contains(&region) {
+                let neighbours = self.groups.iter().zip(&states).filter(|(group, _)| {
+                    roster.is_same_place(group.region, region) && !speaking.contains(&group.region)
+                });
+                let best = neighbours.map(|(_, state)| *state).min();
+                reading.state = best.map_or(reading.state, |best| best.min(reading.state));
+            } else if may_speak(reading) {
+                *reading = Reading::silent(Counted::SamePlace, RegionState::Absent);
             }
         }
     }
 
-    /// Where the regions stand that are one place with this one, itself included.
-    fn of_place(&self, roster: &Roster, region: RegionIx) -> impl Iterator<Item = usize> {
-        let is_here =
-            move |(_, group): &(usize, &Group)| roster.is_same_place(group.region, region);
-        self.groups.iter().enumerate().filter(is_here).map(|(place, _)| place)
+    /// Who speaks. A region in trouble gives way to one at the same place that is well, unless more
+    /// of them are in trouble than there are others to contradict them.
+    fn speaking(&self, roster: &Roster, readings: &[Reading]) -> Vec<RegionIx> {
+        let all = || self.groups.iter().zip(readings).filter(|(_, reading)| may_speak(reading));
+        let worst = all().map(|(group, reading)| (Reverse(reading.say), group.region));
+        let worst = roster.apart(worst.collect());
+        let is_troubled = |reading: &Reading| reading.say.is_some() && !reading.succeeds();
+        let troubled: Vec<RegionIx> = all()
+            .filter(|(group, reading)| is_troubled(reading) && worst.contains(&group.region))
+            .map(|(group, _)| group.region)
+            .collect();
+        let contradicts = |(group, reading): &(&Group, &Reading)| {
+            let is_near = |other: &RegionIx| roster.is_same_place(*other, group.region);
+            reading.succeeds() && troubled.iter().any(is_near)
+        };
+        if troubled.len() > all().filter(contradicts).count() {
+            return worst;
+        }
+        let best =
+            all().map(|(group, reading)| ((reading.say.is_none(), reading.say), group.region));
+        roster.apart(best.collect())
     }
 
-    /// The first region that is one place with this one.
-    pub(super) fn first_of_place(&self, roster: &Roster, region: RegionIx) -> Option<usize> {
-        self.of_place(roster, region).next()
+    /// Where the region stands that stands for this one: itself, unless it shares the place of one
+    /// that shares its own with fewer others, or comes first.
+    pub(super) fn stand_in(&self, roster: &Roster, region: RegionIx) -> Option<usize> {
+        let all = self.groups.iter().map(|group| ((), group.region));
+        let apart = roster.apart(all.collect());
+        let is_here = |group: &Group| roster.is_same_place(group.region, region);
+        self.groups.iter().position(|group| apart.contains(&group.region) && is_here(group))
     }
 
-    /// What the regions of each place have at most, one for each place.
-    pub(super) fn per_place<T: Ord>(
+    /// What regions have, where they share a place the most of it, one for each place.
+    pub(super) fn per_place<T: Ord + Copy>(
         &self,
         roster: &Roster,
         of: impl Fn(&Group) -> Option<T>,
     ) -> Vec<T> {
-        let mut most: Vec<(RegionIx, T)> = Vec::with_capacity(self.groups.len());
-        for group in &self.groups {
-            let Some(one) = of(group) else {
-                continue;
-            };
-            let root = roster.root(group.region);
-            match most.iter_mut().find(|(known, _)| roster.has_merged() && *known == root) {
-                Some((_, known)) if *known >= one => {}
-                Some((_, known)) => *known = one,
-                None => most.push((root, one)),
-            }
+        let all = || self.groups.iter().filter_map(|group| Some((of(group)?, group.region)));
+        if !roster.has_merged() {
+            return all().map(|(one, _)| one).collect();
         }
-        most.into_iter().map(|(_, one)| one).collect()
+        let apart = roster.apart(all().map(|(one, region)| (Reverse(one), region)).collect());
+        all().filter(|(_, region)| apart.contains(region)).map(|(one, _)| one).collect()
     }
+}
+
+/// Whether a region has anything to say, or could have.
+fn may_speak(reading: &Reading) -> bool {
+    reading.say.is_some() || reading.state == RegionState::Live
 }

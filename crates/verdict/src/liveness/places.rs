@@ -1,17 +1,23 @@
 //! Places: which regions are one?
 //!
-//! **What it decides.** Two regions are one place while present agents of both reach the
+//! **What it decides.** Two regions share a place while present agents of both reach the
 //! coordinator from the same public prefix (a /24 or /48). Together they are one witness: of each
-//! check one of them speaks for all, the others do not count, and `k` grows by one at most. `K` stays
-//! what the regions *configured* make it.
+//! check one of them speaks for both, the other does not count, and `k` grows by one at most. `K`
+//! stays what the regions *configured* make it.
 //!
 //! **Why so.** A quorum is worth what its regions do not share. One machine whose two agents were
 //! joined under two names, or two machines behind one uplink, fail together and for reasons of their
 //! own: counted twice, one of them would be half of a quorum of four.
 //!
-//! **Who speaks.** The one with the best vote (a success, else an answer that refuses, else a failure),
-//! and of equals the first in the order of the check. As inside a region, a success is proof: it
-//! outweighs the failure beside it.
+//! **What it is not.** What shares a place with two others does not make those two share one: else
+//! one region with an agent in each of two foreign networks would turn three votes into one. Of
+//! three such regions the two that share nothing count ([`Roster::apart`]).
+//!
+//! **Who speaks.** The one with the better vote, as inside a region, where a success outweighs the
+//! failure beside it; of equals the first in the order of the check. But once more places fail than
+//! there are regions that contradict them from the same place, the failures speak: a region that lies
+//! from the network of another would otherwise take that one's vote away. A quorum is more than
+//! the regions that may lie, so that it cannot be contradicted by those.
 //!
 //! **What it ignores.** Addresses that are the same in many networks: loopback, private and
 //! translated ones ([`Prefix::public`]). Labels: what regions of one provider share is the
@@ -25,19 +31,19 @@
 //! **Example.** Regions a, b, c and d, and a1 and b1 come from 198.51.100.0/24: K = 3 of 4 configured,
 //! three live. A failure of both a and b is k = 1.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_model::{Fleet, NoticeKind, OperatorNotice, Prefix, Timestamp};
+use quorate_model::{Fleet, FleetPolicy, NoticeKind, OperatorNotice, Prefix, Timestamp};
 
 use super::{RegionIx, RegionState, Roster};
 use crate::operators::notice;
 
 /// Where a region is, and what the operators know of that.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Site {
-    /// The first of all regions of the same place: itself, if it is alone there.
-    pub(super) root: RegionIx,
-    /// Another region with which it shares a prefix.
+    /// The regions with which it shares a place.
+    neighbours: Vec<RegionIx>,
+    /// The first of them that is before it, which is what the operators are told.
     shared: Option<(RegionIx, Prefix)>,
     /// Since when that is so.
     since: Timestamp,
@@ -46,73 +52,99 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn alone(region: RegionIx, now: Timestamp) -> Self {
-        Self { root: region, shared: None, since: now, told: None }
+    pub(super) fn alone(now: Timestamp) -> Self {
+        Self { neighbours: Vec::new(), shared: None, since: now, told: None }
     }
 }
 
+/// What is known of all places.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// Whether some regions share one.
+    has_shared: bool,
+    /// When anything about that changed last.
+    changed: Option<Timestamp>,
+    pub(crate) alarm: Option<Timestamp>,
+}
+
 impl Roster {
-    /// Whether these regions are one place. A region is one with itself.
+    /// Whether these regions share a place. A region does with itself.
     pub(crate) fn is_same_place(&self, one: RegionIx, other: RegionIx) -> bool {
-        self.root(one) == self.root(other)
+        one == other || self.region(one).site.neighbours.contains(&other)
     }
 
-    /// What is the same for all regions of one place, and for no others.
-    pub(crate) fn root(&self, region: RegionIx) -> RegionIx {
-        self.region(region).site.root
-    }
-
-    /// Whether any regions are one place. Almost always none are.
+    /// Whether any regions share a place. Almost always none do.
     pub(crate) fn has_merged(&self) -> bool {
-        self.has_merged
+        self.places.has_shared
     }
 
-    /// Looks again which regions are one place. Returns those for which that has changed.
+    /// When to look which regions share a place, if not at once: as often as regions can fall
+    /// silent. An agent that comes from two networks in turn would have every check judged again
+    /// with each of its connections.
+    pub(crate) fn survey_due(&self, policy: &FleetPolicy) -> Option<Timestamp> {
+        self.places.changed.map(|changed| changed + policy.absent_after)
+    }
+
+    /// Of these regions as many as share no place with each other. Those come first that share with
+    /// the fewest others, and of equals those of the lowest rank.
+    pub(crate) fn apart<Rank: Ord>(&self, regions: Vec<(Rank, RegionIx)>) -> Vec<RegionIx> {
+        if !self.has_merged() {
+            return regions.into_iter().map(|(_, region)| region).collect();
+        }
+        let here: Vec<RegionIx> = regions.iter().map(|(_, region)| *region).collect();
+        let shares = |region: RegionIx| {
+            here.iter().filter(|other| self.is_same_place(**other, region)).count()
+        };
+        let mut regions: Vec<(usize, Rank, RegionIx)> =
+            regions.into_iter().map(|(rank, region)| (shares(region), rank, region)).collect();
+        regions.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+        let mut apart: Vec<RegionIx> = Vec::with_capacity(regions.len());
+        for (.., region) in regions {
+            if !apart.iter().any(|other| self.is_same_place(*other, region)) {
+                apart.push(region);
+            }
+        }
+        apart
+    }
+
+    /// Looks again which regions share a place. Returns those for which that has changed.
     pub(crate) fn survey(&mut self, merges: bool, now: Timestamp) -> Vec<RegionIx> {
-        let mut at: BTreeMap<Prefix, Vec<RegionIx>> = BTreeMap::new();
+        let mut at: BTreeMap<Prefix, BTreeSet<RegionIx>> = BTreeMap::new();
         for agent in self.agents.iter().filter(|agent| merges && !agent.absent) {
             if let Some(prefix) = agent.prefix {
-                let here = at.entry(prefix).or_default();
-                if !here.contains(&agent.region) {
-                    here.push(agent.region);
-                }
+                at.entry(prefix).or_default().insert(agent.region);
             }
         }
         at.retain(|_, here| here.len() > 1);
-        if at.is_empty() && !self.has_merged {
+        if at.is_empty() && !self.has_merged() {
             return Vec::new();
         }
-        self.has_merged = !at.is_empty();
-        let mut roots: Vec<usize> = (0..self.regions.len()).collect();
-        for here in at.values() {
-            let of = |region: &RegionIx| roots[region.place()];
-            let (all, least) = (here.iter().map(of).collect::<Vec<_>>(), here.iter().map(of).min());
-            for root in roots.iter_mut().filter(|root| all.contains(root)) {
-                *root = least.unwrap_or(*root);
-            }
-        }
+        self.places.has_shared = !at.is_empty();
         let mut changed = Vec::new();
-        for (place, root) in roots.into_iter().enumerate() {
-            let region = RegionIx(u32::try_from(place).unwrap_or(u32::MAX));
-            let root = RegionIx(u32::try_from(root).unwrap_or(u32::MAX));
-            // Only later ones are told of: one notice for each that should be somewhere else.
-            let shared = at
-                .iter()
-                .filter(|(_, here)| root != region && here.contains(&region))
-                .filter_map(|(prefix, here)| {
-                    let others = here.iter().filter(|other| **other != region);
-                    Some((*others.min()?, *prefix))
-                })
-                .min();
-            let site = &mut self.regions[place].site;
+        for (place, region) in self.regions.iter_mut().zip((0_u32..).map(RegionIx)) {
+            let here = || at.iter().filter(|(_, here)| here.contains(&region));
+            let neighbours: BTreeSet<RegionIx> = here()
+                .flat_map(|(_, here)| here)
+                .copied()
+                .filter(|other| *other != region)
+                .collect();
+            let first = |(prefix, here): (&Prefix, &BTreeSet<RegionIx>)| {
+                here.first().filter(|other| **other < region).map(|other| (*other, *prefix))
+            };
+            let shared = here().filter_map(first).min();
+            let site = &mut place.site;
             let with = |shared: Option<(RegionIx, Prefix)>| shared.map(|(with, _)| with);
             if with(site.shared) != with(shared) {
                 site.since = now;
             }
-            if site.root != root || site.shared != shared {
+            let neighbours: Vec<RegionIx> = neighbours.into_iter().collect();
+            if site.neighbours != neighbours || site.shared != shared {
                 changed.push(region);
             }
-            (site.root, site.shared) = (root, shared);
+            (site.neighbours, site.shared) = (neighbours, shared);
+        }
+        if !changed.is_empty() {
+            self.places.changed = Some(now);
         }
         changed
     }
@@ -125,7 +157,7 @@ impl Roster {
         now: Timestamp,
         notices: &mut Vec<OperatorNotice>,
     ) -> Option<Timestamp> {
-        let site = self.region(region).site;
+        let site = self.region(region).site.clone();
         let with = site.shared.map(|(with, _)| with);
         if with == site.told {
             return None;

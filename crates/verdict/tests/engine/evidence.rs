@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{AlertKind, AlertPolicy, Check, NoticeKind, Quorum, Revision, State};
-use quorate_verdict::{Event, explain};
+use quorate_verdict::{Effect, Event, explain};
 
 use crate::stage::{Fault, REFUSED, STATUS, Stage, TIMEOUT, What, fault, secs, sees, shop};
 
@@ -205,6 +205,20 @@ fn a_region_that_fails_for_nothing_all_day_is_told_to_the_operators_until_it_is_
     stage.run(hours(49 + 24 * 12));
     let (told, over) = stage.told(NoticeKind::RegionUnreliable);
     assert_eq!((told.len(), over.len()), (1, 1));
+}
+
+#[test]
+fn a_coordinator_that_restarts_each_night_tells_of_a_region_that_fails_for_nothing() {
+    let hours = |count: u64| secs(count * 3_600);
+    let mut stage = with(shop(), refuted(|who, turn| who == "a1" && turn % 8 == 0));
+    let mut told = 0;
+    for night in [14, 26, 38, 46, 49] {
+        stage.run(hours(night));
+        told += stage.told(NoticeKind::RegionUnreliable).0.len();
+        stage.log.retain(|(_, effect)| !matches!(effect, Effect::Operator(_)));
+        stage.restart();
+    }
+    assert_eq!(told, 1);
 }
 
 #[test]

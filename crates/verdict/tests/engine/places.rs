@@ -224,3 +224,80 @@ fn failures_now_and_then_at_one_place_do_not_make_a_check_intermittent() {
     assert_eq!(stage.said(), []);
     assert_eq!(stage.verdict().ballot.entries[2].outcome, Some(OK));
 }
+
+/// Three regions; c lies, from the networks of others.
+fn liar(agents: &[&str], addresses: &[(&str, &str)], faults: Vec<Fault>) -> Stage {
+    let regions = shop().regions[..3].to_vec();
+    let mut stage = Stage::with(Check { regions, ..shop() }, agents, faults);
+    for (agent, address) in addresses {
+        stage.moves(agent, address);
+    }
+    stage
+}
+
+const BESIDE_B: [(&str, &str); 3] =
+    [("a1", "198.51.1.1"), ("b1", "198.51.2.1"), ("c1", "198.51.2.9")];
+
+/// c with an agent in the network of each of the others.
+const BESIDE_BOTH: [(&str, &str); 4] =
+    [("a1", "198.51.1.1"), ("b1", "198.51.2.1"), ("c1", "198.51.1.9"), ("c2", "198.51.2.9")];
+
+#[test]
+fn a_region_that_lies_from_the_network_of_another_hides_no_outage() {
+    for (agents, addresses) in
+        [(&["a1", "b1", "c1"][..], &BESIDE_B[..]), (&["a1", "b1", "c1", "c2"], &BESIDE_BOTH)]
+    {
+        let mut stage = liar(agents, addresses, vec![sees(120, 900, "a b", REFUSED)]);
+        stage.run(secs(800));
+        assert_eq!(stage.alerts(AlertKind::Page).len(), 1, "{}", stage.says());
+        stage.run(secs(1_200));
+        assert_eq!(stage.verdict().state, State::Up, "{}", stage.says());
+    }
+}
+
+#[test]
+fn a_region_that_lies_from_the_network_of_another_keeps_no_check_down() {
+    let faults = vec![sees(120, 600, "a b", REFUSED), sees(120, 4_000, "c", REFUSED)];
+    for (agents, addresses) in
+        [(&["a1", "b1", "c1"][..], &BESIDE_B[..]), (&["a1", "b1", "c1", "c2"], &BESIDE_BOTH)]
+    {
+        let mut stage = liar(agents, addresses, faults.clone());
+        stage.run(secs(590));
+        assert_eq!(stage.verdict().state, State::Down, "{}", stage.says());
+        stage.run(secs(900));
+        assert_eq!(stage.verdict().state, State::Up, "{}", stage.says());
+    }
+}
+
+#[test]
+fn what_shares_a_place_with_two_does_not_make_them_one() {
+    let mut stage = liar(&["a1", "b1", "c1", "c2"], &BESIDE_BOTH, vec![]);
+    stage.run(secs(300));
+    assert_eq!(stage.says(), "up 0/2 none");
+    assert_eq!(entry(&stage, "c").message, "same place as a");
+    assert_eq!(stage.told(NoticeKind::NoQuorum).0.len(), 0);
+}
+
+#[test]
+fn an_agent_that_comes_from_two_networks_in_turn_does_not_have_all_judged_each_time() {
+    let mut stage = stage(shop(), vec![]);
+    stage.run(secs(100));
+    let mut changes = 0;
+    let live = |stage: &Stage| {
+        let verdict = stage.engine.look(&stage.check, stage.now).expect("a verdict");
+        verdict.ballot.scope.live
+    };
+    let mut before = live(&stage);
+    for turn in 0..1_000_u64 {
+        stage.moves("b1", if turn % 2 == 0 { "198.51.100.1" } else { "198.51.1.9" });
+        stage.run(secs(100) + std::time::Duration::from_millis(10 * turn));
+        let now = live(&stage);
+        changes += usize::from(now != before);
+        before = now;
+    }
+    assert!(changes <= 2, "{changes} in ten seconds");
+    // What it is in the end is known soon.
+    stage.moves("b1", "198.51.100.1");
+    stage.run(secs(117));
+    assert_eq!(live(&stage), 5);
+}
