@@ -23,8 +23,8 @@ impl Case {
         }
         let speaking = self.speaking(roster, readings);
         let states: Vec<RegionState> = readings.iter().map(|reading| reading.state).collect();
-        for place in 0..readings.len() {
-            let (region, reading) = (self.groups[place].region, &mut readings[place]);
+        for (group, reading) in self.groups.iter().zip(readings) {
+            let region = group.region;
             if speaking.contains(&region) {
                 let neighbours = self.groups.iter().zip(&states).filter(|(group, _)| {
                     roster.is_same_place(group.region, region) && !speaking.contains(&group.region)
