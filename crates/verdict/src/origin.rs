@@ -21,6 +21,13 @@
 //! live, so that no single region turns the cause. Without that many (a check that is new, not
 //! probed, refused, or seen by too few regions) nothing is concluded.
 //!
+//! **No news.** What keeps the origin's own messages back keeps back what fronts would say of it. While
+//! it is muted (maintenance, silence), and as long as its outage may still be over in time to be
+//! ignored (`ignore_shorter_than`), a front that only lacks its origin is `degraded` for all to see,
+//! but no incident is opened and nobody is told. What still lasts when that ends is told then. What
+//! the front's own votes show is told as ever, and an incident that is open already stays so until
+//! all is well.
+//!
 //! **What it ignores.** Why the origin fails, and how slow it is.
 //!
 //! **Example.** The edge of a network answers nothing from 120 s on. The first late probe started
@@ -41,6 +48,15 @@ pub(crate) enum Finding {
     Fails,
 }
 
+/// Why nobody is to be told yet that an origin is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Its messages are withheld.
+    Muted,
+    /// It may still be over in time to be ignored.
+    Brief,
+}
+
 /// What is known of an origin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Known {
@@ -57,6 +73,8 @@ pub(crate) struct Known {
     pub(crate) broke: Option<Timestamp>,
     /// Its last success before that.
     pub(crate) worked: Option<Timestamp>,
+    /// Why that is no news yet, if it is none.
+    pub(crate) held: Option<Held>,
 }
 
 /// How many regions must agree: the quorum in force, and more than half of those that are live.

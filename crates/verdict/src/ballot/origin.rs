@@ -5,6 +5,7 @@ use quorate_model::State;
 use super::Votes;
 use crate::case::Context;
 use crate::edge;
+use crate::origin::Held;
 use crate::vote::Reading;
 
 impl<'a> Votes<'a> {
@@ -17,7 +18,12 @@ impl<'a> Votes<'a> {
     pub(super) fn origin_in_words(&self, state: State) -> Option<String> {
         let behind = self.behind?;
         let matters = state == State::Down || state == State::Degraded && behind.is_cached;
-        matters.then(|| behind.known.in_words(behind.check))
+        let words = matters.then(|| behind.known.in_words(behind.check))?;
+        Some(match behind.known.held.filter(|_| behind.is_cached) {
+            Some(Held::Muted) => format!("{words}, and is muted"),
+            Some(Held::Brief) => format!("{words}, not for long enough to be told"),
+            None => words,
+        })
     }
 
     /// The edge at which failing regions land and others do not.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quorate_model::{Mute, Severity, State};
+use quorate_model::{Mute, Severity, State, Timestamp};
 
 use super::Case;
 use crate::incident::{self, Filing};
@@ -10,8 +10,10 @@ use crate::mute::Mutes;
 
 impl Case {
     /// These mutes are about the check from now on.
-    pub(crate) fn mute(&mut self, mutes: Vec<Arc<Mute>>) {
+    pub(crate) fn mute(&mut self, mutes: Vec<Arc<Mute>>, now: Timestamp) {
         self.mutes = Mutes::of(mutes);
+        // Those in front of it may be judged first.
+        self.mutes.look(now);
     }
 
     /// What nobody was told while the check was muted, if it still lasts. While success goes on it

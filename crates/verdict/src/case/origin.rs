@@ -5,7 +5,7 @@ use quorate_model::{CheckId, State, Timestamp};
 use super::{Case, Context};
 use crate::alarms::CheckIx;
 use crate::count::Count;
-use crate::origin::{self, Finding, Known};
+use crate::origin::{self, Finding, Held, Known};
 
 impl Case {
     /// The check hangs together with these from now on.
@@ -114,7 +114,14 @@ impl Case {
             },
             broke,
             worked: self.memory.last_success.filter(|last| broke.is_some_and(|at| *last < at)),
+            held: self.held_back().filter(|_| is_down),
         }
+    }
+
+    /// Why nobody is told yet that it is down, if it is.
+    fn held_back(&self) -> Option<Held> {
+        let brief = self.memory.owed.map(|_| Held::Brief);
+        if self.mutes.is_active() { Some(Held::Muted) } else { brief }
     }
 
     fn known(&self) -> Known {
@@ -132,11 +139,17 @@ impl Case {
     }
 
     /// The mildest state that the votes and the origin allow short of `down`; `None` if the votes
-    /// show nothing.
+    /// show nothing. An origin that is no news does not hide that some regions fail.
     pub(super) fn condition(&self, count: &Count) -> Option<State> {
         let condition = count.condition()?;
-        let is_worse = condition < State::Degraded && self.is_served_from_cache(count);
+        let is_told = condition == State::Partial && self.known().held.is_some();
+        let is_worse = condition < State::Degraded && !is_told && self.is_served_from_cache(count);
         Some(if is_worse { State::Degraded } else { condition })
+    }
+
+    /// Whether it is degraded by its origin only, of which nobody is to be told yet.
+    pub(super) fn is_no_news(&self, count: &Count) -> bool {
+        self.known().held.is_some() && count.condition() < Some(State::Degraded)
     }
 
     /// The check fell: only what was probed since a second region failed, and since the suspicion

@@ -156,16 +156,18 @@ impl Case {
         }
         recovery::abort(&mut self.memory, ctx.policy(), ctx.now);
         self.memory.latched = want;
-        if want == State::Degraded && self.is_served_from_cache(count) {
+        let is_news = want == State::Degraded && !self.is_no_news(count);
+        if is_news && self.is_served_from_cache(count) {
             self.note_origin();
         }
         if is_open {
             return incident::overdue(&mut self.memory, ctx.policy(), ctx.now);
         }
-        if want == State::Up && self.trouble_since(ctx, count).is_none() {
+        let is_well = want == State::Up || want == State::Degraded && !is_news;
+        if is_well && self.trouble_since(ctx, count).is_none() {
             self.memory.first_failure = None;
         }
-        let is_due = want == State::Degraded || self.notice_due().is_some_and(|due| due <= ctx.now);
+        let is_due = is_news || self.notice_due().is_some_and(|due| due <= ctx.now);
         let incident = self.incident.as_ref();
         is_due
             .then(|| {

@@ -40,12 +40,12 @@ impl Engine {
             if let Some(ix) = self.by_check.get(id) {
                 if let Some(case) = self.cases[ix.0 as usize].as_mut() {
                     case.redefine((Arc::clone(check), kind), &regions, now);
-                    case.mute(mutes.remove(id).unwrap_or_default());
+                    case.mute(mutes.remove(id).unwrap_or_default(), now);
                 }
                 self.wake_check(ix, now);
             } else {
                 let mut case = Case::new((Arc::clone(check), kind), &regions, now);
-                case.mute(mutes.remove(id).unwrap_or_default());
+                case.mute(mutes.remove(id).unwrap_or_default(), now);
                 let ix = self.place(case);
                 self.by_check.insert(id.clone(), ix);
                 self.wake_check(ix, now);

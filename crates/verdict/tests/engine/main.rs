@@ -12,6 +12,7 @@ mod fleet;
 mod mute;
 mod onset;
 mod origin;
+mod origin_news;
 mod outage;
 mod places;
 mod properties;
