@@ -309,6 +309,7 @@ impl Case {
     ) -> Option<Timestamp> {
         self.mutes.look(ctx.now);
         self.look_behind(ctx);
+        self.serve_fronts(ctx);
         self.weigh_levels(ctx);
         let mut count = self.count(ctx);
         if self.turn_intermittent(ctx, &count, effects) {
@@ -372,6 +373,7 @@ impl Case {
             self.memory.owed,
             self.certificate_wake(ctx),
             self.mutes.wake(),
+            self.serves_at(),
             self.settling.map(|(_, _, since)| since + policy.absent_after),
             Some(self.grace),
         ]

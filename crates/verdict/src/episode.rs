@@ -24,6 +24,10 @@
 //!
 //! **What it costs.** Rounds are paid from a small purse that refills with time; the first round
 //! after a quiet time is always paid. Without money the episode waits: the schedule goes on.
+//!
+//! **For others.** The check of an origin is also asked for those in front of it. Such rounds are paid
+//! from another purse, see `origin`, so that suspicions of the fronts, which one region can raise all
+//! the time, leave its own rounds alone: none of those waits because one was asked for a front.
 
 use std::time::Duration;
 
@@ -56,6 +60,10 @@ pub(crate) struct Episode {
     pub(crate) is_narrow: bool,
     /// Whose suspicion opened it, until it has been asked whether that may start a round.
     pub(crate) opened_by: Option<RegionIx>,
+    /// Whether the next round has been paid for.
+    pub(crate) is_paid: bool,
+    /// How many of the rounds were asked for the check itself.
+    pub(crate) own_rounds: usize,
 }
 
 impl Episode {
@@ -73,6 +81,8 @@ impl Episode {
             ask_at: Some(now),
             is_narrow: false,
             opened_by: None,
+            is_paid: false,
+            own_rounds: 0,
         }
     }
 
@@ -108,7 +118,7 @@ impl Episode {
     /// Asks those that fail again: at once after the first round, then one gap after the last.
     pub(crate) fn ask_again(&mut self, gap: Duration, now: Timestamp) {
         if self.ask_at.is_none() {
-            let gap = if self.rounds.len() > 1 { gap } else { Duration::ZERO };
+            let gap = if self.own_rounds > 1 { gap } else { Duration::ZERO };
             self.ask_at = Some(self.asked.map_or(now, |asked| (asked + gap).max(now)));
             self.is_narrow = self.asked.is_some();
         }
@@ -156,6 +166,12 @@ pub(crate) struct Purse {
     since: Timestamp,
 }
 
+impl Default for Purse {
+    fn default() -> Self {
+        Self::full()
+    }
+}
+
 impl Purse {
     pub(crate) fn full() -> Self {
         Self { tokens: ROUND_TOKENS_MAX, since: Timestamp::EPOCH }
@@ -181,5 +197,29 @@ impl Purse {
     /// Takes a payment back.
     pub(crate) fn give_back(&mut self) {
         self.tokens += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_round_for_a_front_does_not_make_the_next_one_wait() {
+        let gap = Duration::from_secs(10);
+        for (before, next) in [(0, at(105)), (1, at(105)), (2, at(114))] {
+            let mut episode = Episode::open(at(100), gap, at(100));
+            for round in 1..=3 {
+                let now = (at(101 + round), at(120));
+                episode.asked(RoundId(round), std::iter::empty(), now);
+            }
+            episode.own_rounds = before;
+            episode.ask_again(gap, at(105));
+            assert_eq!(episode.ask_at, Some(next), "{before} of its own");
+        }
     }
 }

@@ -17,6 +17,11 @@
 //! The first round of a suspicion of the front asks about the origin too, so that by the time the
 //! front is down there is something to know.
 //!
+//! **What it costs.** Those rounds are paid by the fronts, all from one purse of the origin, as large
+//! as that of its own rounds. However many fronts are suspected, and by a region that suspects them
+//! all the time, the origin is asked at most twice as often as for itself, and an outage of its own
+//! is found as soon as without them.
+//!
 //! **Enough.** A quorum of the origin's regions must agree, and more than half of those that are
 //! live, so that no single region turns the cause. Without that many (a check that is new, not
 //! probed, refused, or seen by too few regions) nothing is concluded.
@@ -38,6 +43,7 @@ use quorate_model::{CheckId, Timestamp};
 
 use crate::alarms::CheckIx;
 use crate::count::Count;
+use crate::episode::Purse;
 
 /// What the probes of an origin say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,9 +132,18 @@ pub(crate) struct Links {
     pub(crate) known: Known,
     /// Whether the origin is to be asked about too.
     pub(crate) asks: bool,
+    /// What rounds for the fronts are paid from, all together.
+    pub(crate) purse: Purse,
+    /// When a front that waits for a round is served.
+    pub(crate) wanted: Option<Timestamp>,
 }
 
 impl Links {
+    /// Whether a front waits that may be served.
+    pub(crate) fn is_wanted(&self, now: Timestamp) -> bool {
+        self.wanted.is_some_and(|at| at <= now)
+    }
+
     /// What a verdict is told of the origin; `None` without one.
     pub(crate) fn behind(&self, is_cached: bool) -> Option<Behind<'_>> {
         let (_, check) = self.origin.as_ref()?;

@@ -40,23 +40,46 @@ impl Case {
         if std::mem::take(&mut links.asks) { origin } else { None }
     }
 
-    /// Notes that a round has been asked: the first takes the origin along.
-    pub(super) fn has_asked(&mut self, rounds: usize) {
-        if let Some(links) = self.links.as_mut().filter(|_| rounds == 1) {
+    /// A first round has been asked: it takes the origin along.
+    pub(super) fn takes_along(&mut self) {
+        if let Some(links) = self.links.as_mut() {
             links.asks = links.origin.is_some();
         }
     }
 
-    /// A check in front of this one is suspected: its regions are asked about this one as well. One
-    /// that is down is probed often enough already.
-    pub(crate) fn go_along(&mut self, ctx: &Context<'_>) {
+    /// A check in front of this one is suspected: this one is to be asked about as well.
+    pub(crate) fn go_along(&mut self, now: Timestamp) {
+        if let Some(links) = self.links.as_mut() {
+            links.wanted.get_or_insert(now);
+        }
+    }
+
+    /// Asks about this check for those in front of it, as often as their purse allows. One that is
+    /// down is probed often enough already.
+    pub(super) fn serve_fronts(&mut self, ctx: &Context<'_>) {
+        let Some(links) = self.links.as_mut().filter(|links| links.is_wanted(ctx.now)) else {
+            return;
+        };
+        links.wanted = None;
         if self.memory.latched == State::Down {
             return;
         }
-        match self.episode.as_mut() {
-            None => self.open_episode(ctx, ctx.now),
-            Some(episode) => episode.ask_all(ctx.now),
+        if let Err(later) = links.purse.pay(ctx.policy(), ctx.now) {
+            links.wanted = Some(later);
+            return;
         }
+        if self.episode.is_none() {
+            self.open_episode(ctx, ctx.now);
+        }
+        if let Some(episode) = self.episode.as_mut() {
+            episode.ask_all(ctx.now);
+            episode.is_paid = true;
+        }
+    }
+
+    /// When fronts may be served next, if one waits for that.
+    pub(super) fn serves_at(&self) -> Option<Timestamp> {
+        self.links.as_ref()?.wanted
     }
 
     /// What is known of its origin, of which `ctx.origin` is the case.

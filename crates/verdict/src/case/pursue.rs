@@ -147,22 +147,30 @@ impl Case {
             episode.ask_at = None;
             return;
         }
-        if let Err(later) = self.purse.pay(ctx.policy(), ctx.now) {
+        if !episode.is_paid
+            && let Err(later) = self.purse.pay(ctx.policy(), ctx.now)
+        {
             episode.ask_at = Some(later);
             return;
         }
         if let Err(later) = shared.hosts.pay(&self.check.target, asked.len(), ctx.now) {
-            self.purse.give_back();
+            if !episode.is_paid {
+                self.purse.give_back();
+            }
             episode.ask_at = Some(later);
             return;
         }
+        let is_own = !std::mem::take(&mut episode.is_paid);
+        episode.own_rounds += usize::from(is_own);
         let round = RoundId(shared.next_round);
         shared.next_round += 1;
         let start_within = self.lateness(ctx);
         let deadline = ctx.now + start_within + self.check.timeout + ctx.policy().heartbeat;
         let witnesses = asked.iter().copied().filter(|agent| ctx.roster.is_witness(*agent));
         episode.asked(round, witnesses, (ctx.now, deadline));
-        self.has_asked(episode.rounds.len());
+        if episode.rounds.len() == 1 || is_own && episode.own_rounds == 1 {
+            self.takes_along();
+        }
         effects.push(Effect::Confirm(Confirmation {
             check: self.check.id.clone(),
             revision: self.check.revision,

@@ -37,12 +37,10 @@ impl Engine {
         };
         let fronts = case.fronts().to_vec();
         if let Some(origin) = case.takes_origin_along() {
-            let taken = self.cases[origin.0 as usize].take();
-            if let Some(mut case) = taken {
-                case.go_along(&self.context(None, now));
-                self.cases[origin.0 as usize] = Some(case);
-                self.wake_check(origin, now);
+            if let Some(case) = self.cases[origin.0 as usize].as_mut() {
+                case.go_along(now);
             }
+            self.wake_check(origin, now);
         }
         for front in fronts {
             let ctx = self.context(self.case(ix), now);

@@ -13,6 +13,7 @@ mod mute;
 mod onset;
 mod origin;
 mod origin_news;
+mod origin_rounds;
 mod outage;
 mod places;
 mod properties;

@@ -420,7 +420,8 @@ impl Stage {
         self.later(takes + LATENCY, Job::Done(agent, Box::new(result)));
     }
 
-    fn suspicion(&self, agent: usize, check: &CheckId) -> Suspicion {
+    /// That a probe which started just now is late.
+    pub(crate) fn suspicion(&self, agent: usize, check: &CheckId) -> Suspicion {
         Suspicion {
             agent: self.members[agent].id.clone(),
             region: self.members[agent].region.clone(),
