@@ -177,9 +177,14 @@ impl Purse {
         Self { tokens: ROUND_TOKENS_MAX, since: Timestamp::EPOCH }
     }
 
+    /// In which time one round is earned.
+    pub(crate) fn refill(policy: &FleetPolicy) -> Duration {
+        (policy.round_gap * ROUND_REFILL_GAPS).max(Duration::from_millis(1))
+    }
+
     /// Pays for a round, or says when there will be enough.
     pub(crate) fn pay(&mut self, policy: &FleetPolicy, now: Timestamp) -> Result<(), Timestamp> {
-        let refill = (policy.round_gap * ROUND_REFILL_GAPS).max(Duration::from_millis(1));
+        let refill = Self::refill(policy);
         while self.tokens < ROUND_TOKENS_MAX && now >= self.since + refill {
             self.tokens += 1;
             self.since = self.since + refill;

@@ -14,6 +14,8 @@
 //! **Example.** Five regions of five providers, 60 s and 10 s: all five fail 24.2 s, four 36.2 s,
 //! three 58.4 s. For 15 s the interval must be 14 s; 10 s cannot be had with this timeout.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -52,7 +54,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// False alerts to expect at most in a year, in thousandths.
     pub false_alerts_per_year_milli: u64,
-    /// What confirmations add to the scheduled probes, in parts per million.
+    /// What confirmations add to the scheduled probes of this check, in parts per million: those of
+    /// its own suspicions and, if it probes the origin of others, of theirs.
     pub extra_load_ppm: u64,
     /// The label that most regions share, if two do.
     pub shared: Option<Shared>,
@@ -95,6 +98,16 @@ pub struct Refusal {
 
 /// Plans one check.
 pub fn plan(check: &Check, fleet: &Fleet) -> Plan {
+    plan_one(check, fleet, &load::fronts(fleet))
+}
+
+/// Plans all checks of a fleet.
+pub fn plan_all(fleet: &Fleet) -> Vec<Plan> {
+    let fronts = load::fronts(fleet);
+    fleet.checks.values().map(|check| plan_one(check, fleet, &fronts)).collect()
+}
+
+fn plan_one(check: &Check, fleet: &Fleet, fronts: &load::Fronts<'_>) -> Plan {
     let (regions, quorum) = (check.regions.len(), check.quorum_count());
     let providers = providers(check, fleet);
     let setting = Setting { check, policy: &fleet.policy, providers: &providers };
@@ -107,7 +120,7 @@ pub fn plan(check: &Check, fleet: &Fleet) -> Plan {
         need_milli_nats: u32::try_from(need).unwrap_or(u32::MAX),
         steps,
         false_alerts_per_year_milli: false_alerts_milli(check),
-        extra_load_ppm: u64::from(ALONE_PPM) * u64::try_from(regions).unwrap_or(u64::MAX),
+        extra_load_ppm: load::extra_ppm(check, fronts, fleet),
         shared: shared(check, fleet, quorum),
         refusal: setting.refusal(),
     }

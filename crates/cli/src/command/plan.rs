@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use quorate_model::HumanDuration;
-use quorate_verdict::plan::{Plan, Step, plan};
+use quorate_verdict::plan::{Plan, Step, plan_all};
 use serde_json::{Value, json};
 
 use super::{config, print_json};
@@ -22,7 +22,7 @@ pub(super) fn run(file: &Path, global: &Global, console: &mut Console) -> Result
         }
     };
     let fleet = &configuration.fleet;
-    let plans: Vec<Plan> = fleet.checks.values().map(|check| plan(check, fleet)).collect();
+    let plans = plan_all(fleet);
     if global.output.is_json() {
         let entries: Vec<Value> = plans.iter().map(shape).collect();
         print_json(&json!({ "plans": entries }), global, console)?;
@@ -154,9 +154,8 @@ checks:
     #[test]
     fn a_plan_reads_like_a_promise() {
         let configuration = quorate_config::parse("quorate.yaml", FILE).unwrap();
-        let fleet = &configuration.fleet;
-        let lines: Vec<String> =
-            fleet.checks.values().flat_map(|check| lines(&plan(check, fleet))).collect();
+        let plans = plan_all(&configuration.fleet);
+        let lines: Vec<String> = plans.iter().flat_map(lines).collect();
         assert_eq!(
             lines,
             [

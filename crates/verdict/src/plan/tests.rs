@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use quorate_model::{
     AlertPolicy, CertificatePolicy, PartialPolicy, Quorum, Region, RegionId, Revision,
@@ -110,4 +112,35 @@ fn the_weakest_dependency_is_named() {
     assert_eq!((three.value.as_str(), three.regions, three.is_quorum), ("aws", 3, true));
     let slow = plan(&check(Quorum::Majority, None), &fleet(["aws", "aws", "gcp", "ovh", "vultr"]));
     assert!(slow.steps[0].worst.unwrap() > Duration::from_secs(110), "{:?}", slow.steps);
+}
+
+#[test]
+fn an_origin_is_asked_along_with_the_checks_in_front_of_it() {
+    let named = |id: &str, interval, origin: Option<&str>| {
+        let origin = origin.map(|id| id.parse().unwrap());
+        let interval = Duration::from_secs(interval);
+        let id = id.parse().unwrap();
+        Arc::new(Check { id, interval, origin, ..check(Quorum::Majority, None) })
+    };
+    let load = |checks: Vec<Arc<Check>>, id: &str| {
+        let checks = checks.into_iter().map(|check| (check.id.clone(), check)).collect();
+        let fleet = Fleet { checks, ..fleet(APART) };
+        let plans = plan_all(&fleet);
+        let found = plans.into_iter().find(|plan| plan.check.as_str() == id).unwrap();
+        assert_eq!(found, plan(&fleet.checks[&found.check], &fleet), "alone or with all others");
+        found.extra_load_ppm
+    };
+    let (behind, shop) = (named("behind", 60, None), named("shop", 60, Some("behind")));
+    let quick = named("quick", 20, Some("behind"));
+    let page = named("page", 60, Some("shop"));
+    let all = || vec![behind.clone(), shop.clone(), quick.clone(), page.clone()];
+    assert_eq!(load(all(), "page"), 25_000);
+    assert_eq!(load(all(), "shop"), 50_000);
+    assert_eq!(load(all(), "behind"), 25_000 * (1 + 1 + 3 + 1), "also along with those along");
+    let many = (0..200).map(|n| named(&format!("n{n}"), 20, Some("behind")));
+    let many = many.chain([behind.clone()]).collect();
+    assert_eq!(load(many, "behind"), 25_000 + 2_000_000, "two rounds a minute at most");
+    // What a configuration refuses is no endless loop.
+    let (one, two) = (named("one", 60, Some("two")), named("two", 60, Some("one")));
+    assert!(load(vec![one, two], "one") <= 25_000 * 17);
 }
