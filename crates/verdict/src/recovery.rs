@@ -17,7 +17,8 @@
 //! the run as well, but was nobody's re-open.
 //!
 //! **What it ignores.** Regions that succeeded all along: they say nothing about the repair while
-//! anybody who saw the outage can still say that it is over. When nobody can, because those regions
+//! anybody who saw the outage can still say that it is over. An outage begins when the check fell, also
+//! on top of an older trouble: who came back from that is no witness of this one's end. When nobody can, because those regions
 //! are gone, or were outvoted in their own region by agents that never failed, the run begins when
 //! those that are left are enough and find the target fine.
 //!
@@ -36,7 +37,7 @@ use crate::vote::Reading;
 
 /// Follows the recovery of a check that is down.
 pub(crate) fn follow(memory: &mut Memory, count: &Count, policy: &FleetPolicy, now: Timestamp) {
-    let broken = memory.first_failure.unwrap_or(Timestamp::EPOCH);
+    let broken = memory.broke().unwrap_or(Timestamp::EPOCH);
     let few_fail = count.needed.is_some_and(|needed| count.tally.failing < needed);
     if let Some(run) = memory.recovery {
         if let Some(relapse) = relapse(count, run) {

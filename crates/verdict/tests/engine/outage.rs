@@ -422,3 +422,21 @@ fn nothing_is_told_of_a_check_that_goes_while_all_is_well() {
     stage.apply(Event::Configured(without_checks()));
     assert_eq!(stage.transitions().count(), before);
 }
+
+#[test]
+fn success_from_before_an_outage_is_no_part_of_its_recovery() {
+    // d has failed for long, and a has come back since: neither says that it is over.
+    let faults = vec![
+        sees(120, 2_000, "d", REFUSED),
+        sees(150, 210, "a", REFUSED),
+        sees(400, 500, "b c", REFUSED),
+    ];
+    let mut stage = Stage::with(shop(), &FIVE, faults);
+    stage.run(secs(900));
+    let states = stage.transitions().map(|(at, t)| (at, t.verdict.state)).collect::<Vec<_>>();
+    let fell = states.iter().position(|(_, state)| *state == State::Down).expect("it is down");
+    let over =
+        states[fell..].iter().find(|(_, state)| *state != State::Down).expect("it is over").0;
+    assert!(over >= secs(530), "half a minute after the first success, not at {over:?}");
+    assert_eq!(stage.says(), "partial 1/5 path");
+}
