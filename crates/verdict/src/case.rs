@@ -367,7 +367,7 @@ impl Case {
             count.until(),
             self.episode.as_ref().and_then(|episode| episode.wake(ctx.now)),
             self.proof_due(ctx, count),
-            self.notice_due(),
+            self.notice_due(count),
             recovery::due(&self.memory, time),
             incident::digest_due(&self.memory, policy),
             self.memory.owed,

@@ -13,7 +13,8 @@
 //! **Only what was seen since.** A success of the origin from before the front failed says nothing
 //! about now. Only probes count that started since a second region failed, and since the suspicion
 //! that led to it: one region that lies about when its probe started moves neither. In the same
-//! way the front is served from a cache only when its successes started after the origin broke.
+//! way the front is served from a cache only when its successes started after the origin broke; a
+//! region that is in trouble then counts as well, for a worse answer is no reason for a milder verdict.
 //! The first round of a suspicion of the front asks about the origin too, so that by the time the
 //! front is down there is something to know.
 //!

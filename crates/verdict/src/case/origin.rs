@@ -6,6 +6,7 @@ use super::{Case, Context};
 use crate::alarms::CheckIx;
 use crate::count::Count;
 use crate::origin::{self, Finding, Held, Known};
+use crate::vote::Reading;
 
 impl Case {
     /// The check hangs together with these from now on.
@@ -152,21 +153,21 @@ impl Case {
     }
 
     /// Whether users are served although the origin is down: enough regions have succeeded since
-    /// it broke.
+    /// it broke. One that is in trouble counts as well, so that an answer that gets worse never makes
+    /// the verdict milder.
     pub(super) fn is_served_from_cache(&self, count: &Count) -> bool {
         let (Some(broke), Some(enough)) = (self.known().broke, origin::enough(count)) else {
             return false;
         };
-        let since = count.readings.iter().filter(|r| r.succeeds() && r.last > broke);
-        since.count() >= enough
+        let tells = |r: &&Reading| r.succeeds() && r.last > broke || count.is_troubled(r);
+        count.readings.iter().filter(tells).count() >= enough
     }
 
     /// The mildest state that the votes and the origin allow short of `down`; `None` if the votes
-    /// show nothing. An origin that is no news does not hide that some regions fail.
+    /// show nothing.
     pub(super) fn condition(&self, count: &Count) -> Option<State> {
         let condition = count.condition()?;
-        let is_told = condition == State::Partial && self.known().held.is_some();
-        let is_worse = condition < State::Degraded && !is_told && self.is_served_from_cache(count);
+        let is_worse = condition < State::Degraded && self.is_served_from_cache(count);
         Some(if is_worse { State::Degraded } else { condition })
     }
 

@@ -167,7 +167,7 @@ impl Case {
         if is_well && self.trouble_since(ctx, count).is_none() {
             self.memory.first_failure = None;
         }
-        let is_due = is_news || self.notice_due().is_some_and(|due| due <= ctx.now);
+        let is_due = is_news || self.notice_due(count).is_some_and(|due| due <= ctx.now);
         let incident = self.incident.as_ref();
         is_due
             .then(|| {
@@ -182,10 +182,14 @@ impl Case {
             .flatten()
     }
 
-    /// When people are told that some regions keep failing.
-    pub(super) fn notice_due(&self) -> Option<Timestamp> {
-        let waits =
-            self.memory.latched == State::Partial && self.check.partial.notify && !self.is_open();
+    /// When people are told that some regions keep failing. An origin that is no news hides it not.
+    pub(super) fn notice_due(&self, count: &Count) -> Option<Timestamp> {
+        let is_partial = match self.memory.latched {
+            State::Partial => true,
+            State::Degraded => self.is_no_news(count) && count.condition() == Some(State::Partial),
+            State::Unknown | State::Up | State::Down => false,
+        };
+        let waits = is_partial && self.check.partial.notify && !self.is_open();
         self.memory.first_failure.filter(|_| waits).map(|first| first + self.check.partial.after)
     }
 }

@@ -134,6 +134,17 @@ fn a_front_whose_successes_are_older_than_the_failure_is_not_served_from_a_cache
 }
 
 #[test]
+fn a_region_that_fails_does_not_make_a_front_without_its_origin_milder() {
+    for outcome in [OK, REFUSED] {
+        let front = vec![fault(0, 900, "d e", What::Dead), sees(60, 900, "c", outcome)];
+        let mut stage = stage(front, vec![sees(120, 900, "all", TIMEOUT)]);
+        stage.run(secs(600));
+        assert_eq!(stage.verdict().state, State::Degraded, "{outcome}");
+        assert_eq!(stage.verdict().cause, Cause::Origin, "{outcome}");
+    }
+}
+
+#[test]
 fn a_cache_that_runs_out_becomes_a_page_for_the_same_incident() {
     let mut stage =
         stage(vec![sees(400, 700, "all", STATUS)], vec![sees(120, 700, "all", TIMEOUT)]);

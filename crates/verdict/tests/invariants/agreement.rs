@@ -141,6 +141,13 @@ fn elsewhere(dice: &mut Dice) -> (Composition, Origin) {
     (composition, origin)
 }
 
+/// Words without the instants among them.
+fn timeless(words: &str) -> String {
+    let is_instant = |word: &str| word.len() > 20 && word.contains('T') && word.contains('Z');
+    let words = words.split(' ').map(|word| if is_instant(word) { "then" } else { word });
+    words.collect::<Vec<&str>>().join(" ")
+}
+
 /// What happened, without what names an instant.
 fn story(composition: &Composition, origin: Origin) -> Vec<String> {
     let mut world = World::from(composition, origin, false);
@@ -162,7 +169,7 @@ fn story(composition: &Composition, origin: Origin) -> Vec<String> {
                 verdict.state,
                 verdict.flags,
                 verdict.cause,
-                verdict.summary,
+                timeless(&verdict.summary),
                 verdict.ballot.evidence_milli_nats,
                 verdict.ballot.need_milli_nats,
                 alerts.collect::<Vec<AlertKind>>(),

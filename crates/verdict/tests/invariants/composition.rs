@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use quorate_model::{
     AlertPolicy, BlockReason, CertificatePolicy, Check, Doubt, Fleet, FleetPolicy, Outcome,
-    PartialPolicy, Phase, Quorum, Reason, Region, RegionId,
+    PartialPolicy, Phase, Quorum, Reason, Region, RegionId, Timestamp,
 };
 
+use crate::behind::{Behind, behind_id};
 use crate::draw::Dice;
 
 pub(crate) const OK: Outcome = Outcome::Ok;
@@ -81,6 +82,8 @@ pub(crate) struct Composition {
     /// When the coordinator dies, and another one starts from what was stored.
     pub(crate) restarts: Vec<u64>,
     pub(crate) run: u64,
+    /// A check that probes the origin of this one.
+    pub(crate) behind: Option<Behind>,
 }
 
 impl Composition {
@@ -97,7 +100,7 @@ impl Composition {
             agents: *dice.pick(&[1, 1, 1, 2, 3]),
             prefix: None,
         });
-        Self {
+        let mut composition = Self {
             regions: regions.collect(),
             interval: *dice.pick(&[20_000, 30_000, 60_000]),
             timeout: *dice.pick(&[2_000, 5_000, 10_000]),
@@ -115,7 +118,12 @@ impl Composition {
             restarts: Vec::new(),
             run: 600_000,
             luck: dice.roll(u64::MAX),
+            behind: None,
+        };
+        if dice.once_in(3) {
+            composition.behind = Some(Behind::draw(dice, &composition, 600_000));
         }
+        composition
     }
 
     /// The interval and the timeout from which the first quorum of votes is surely there.
@@ -194,10 +202,12 @@ impl Composition {
 
     /// How many parts can be left out.
     pub(crate) fn parts(&self) -> usize {
-        self.faults.len() + self.restarts.len() + self.regions.len()
+        let behind = self.behind.as_ref().map_or(0, |behind| 2 + behind.faults.len());
+        self.faults.len() + self.restarts.len() + self.regions.len() + behind
     }
 
-    /// Leaves a part out, if it is there: a fault, a restart, or all but one agents of a region.
+    /// Leaves a part out, if it is there: a fault, a restart, all but one agents of a region, or
+    /// something of what stands behind.
     pub(crate) fn remove(&mut self, part: usize) -> bool {
         if part < self.faults.len() {
             self.faults.remove(part);
@@ -209,7 +219,28 @@ impl Composition {
             return true;
         }
         let region = part - self.restarts.len();
+        let Some(part) = region.checked_sub(self.regions.len()) else {
+            return self.leave_one(region);
+        };
+        let Some(behind) = self.behind.as_mut() else {
+            return false;
+        };
+        match part {
+            0 => self.behind = None,
+            1 => return behind.window.take().is_some(),
+            part if part - 2 < behind.faults.len() => {
+                behind.faults.remove(part - 2);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes all agents of a region but the first, if no other is spoken of.
+    fn leave_one(&mut self, region: usize) -> bool {
         let is_alone = self.faults.iter().all(|f| f.region != region || f.agent.is_none());
+        let behind = self.behind.iter().flat_map(|behind| &behind.faults);
+        let is_alone = is_alone && behind.clone().all(|f| f.region != region || f.agent.is_none());
         is_alone && std::mem::replace(&mut self.regions[region].agents, 1) > 1
     }
 
@@ -241,13 +272,16 @@ impl Composition {
             certificate: CertificatePolicy::default(),
             labels: BTreeMap::new(),
             depends_on: Vec::new(),
-            origin: None,
+            origin: self.behind.as_ref().map(|_| behind_id()),
             runbook: None,
         }
     }
 
-    pub(crate) fn fleet(&self) -> Fleet {
+    /// The fleet of a world that begins at `start`.
+    pub(crate) fn fleet_at(&self, start: Timestamp) -> Fleet {
         let check = self.check();
+        let behind = self.behind.as_ref().map(|behind| behind.check(&check));
+        let checks = [Some(check), behind].into_iter().flatten();
         let regions = self.regions.iter().enumerate().map(|(place, region)| {
             let label = |provider| [("provider".to_owned(), format!("p{provider}"))].into();
             let labels = region.provider.map(label).unwrap_or_default();
@@ -262,9 +296,9 @@ impl Composition {
                 ..FleetPolicy::default()
             },
             regions: regions.collect(),
-            checks: [(check.id.clone(), Arc::new(check))].into(),
+            checks: checks.map(|check| (check.id.clone(), Arc::new(check))).collect(),
             operators: vec!["ops".parse().expect("an id")],
-            mutes: Vec::new(),
+            mutes: self.behind.as_ref().map_or_else(Vec::new, |behind| behind.mutes(start)),
             anchors: Vec::new(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_model::State;
+use quorate_model::{State, Timestamp};
 use quorate_verdict::plan;
 
 use crate::composition::{Composition, Fault, What, failure};
@@ -59,7 +59,7 @@ impl Outage {
 
     /// The planner's bound; `None` if it promises nothing.
     fn promised(&self, composition: &Composition) -> Option<Duration> {
-        let plan = plan::plan(&composition.check(), &composition.fleet());
+        let plan = plan::plan(&composition.check(), &composition.fleet_at(Timestamp::EPOCH));
         plan.steps.iter().find(|step| step.failing == self.failing.len())?.worst
     }
 }
@@ -146,7 +146,8 @@ fn invariant_8_a_state_is_fresh_or_unknown() {
             };
             // After a restart the votes must have time to come in again.
             let is_young = world.restarted.is_some_and(|at| world.now - at <= limit);
-            let spoken = world.results.iter().map(|result| result.started.min(result.received));
+            let own = world.results.iter().filter(|result| result.check == world.check);
+            let spoken = own.map(|result| result.started.min(result.received));
             let last = spoken.max().unwrap_or(world.start);
             if verdict.state != State::Unknown && world.now - last > limit && !is_young {
                 return Err(format!("{} at {:?} without a vote", verdict.state, world.time()));

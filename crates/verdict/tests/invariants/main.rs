@@ -8,11 +8,13 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
 mod agreement;
+mod behind;
 mod composition;
 mod draw;
 mod driver;
 mod incidents;
 mod liveness;
+mod origin;
 mod proof;
 mod safety;
 mod world;

@@ -13,6 +13,9 @@ use quorate_verdict::{Effect, Engine, Event, Restore, Transition, schedule};
 use crate::composition::{Composition, Fault, OK, QUICK, TIMEOUT, What, region_id};
 use crate::draw::hash;
 
+/// Results of the origin are numbered from here.
+const BEHIND_FROM: u64 = 1 << 41;
+
 /// One way between an agent and the coordinator.
 const LINK: Duration = Duration::from_millis(50);
 
@@ -32,10 +35,17 @@ impl Default for Origin {
 
 enum Job {
     Beat(usize),
-    Probe { agent: usize, round: Option<RoundId>, generation: u32 },
+    Probe { agent: usize, check: usize, round: Option<RoundId>, generation: u32 },
     Late(usize, Box<Suspicion>),
     Cry { agent: usize, fault: usize },
     Deliver(usize, Box<ProbeResult>),
+}
+
+/// A check that is probed: the one in question first, then that of its origin.
+struct Watched {
+    id: CheckId,
+    interval: Duration,
+    generation: u32,
 }
 
 struct Member {
@@ -44,6 +54,8 @@ struct Member {
     /// Its place among the agents of the region.
     place: usize,
     sequence: u64,
+    /// How often it has probed the origin.
+    behind: u64,
     is_up: bool,
 }
 
@@ -61,8 +73,7 @@ pub(crate) struct World<'a> {
     members: Vec<Member>,
     jobs: BTreeMap<(Timestamp, u64), Job>,
     next_job: u64,
-    interval: Duration,
-    generation: u32,
+    watched: Vec<Watched>,
     origin: Origin,
     /// Restarts that are still to come.
     restarts: Vec<u64>,
@@ -85,23 +96,43 @@ impl<'a> World<'a> {
         Self::from(composition, Origin::default(), true)
     }
 
+    /// A world in which the check of the origin is there, but may not be known as such.
+    pub(crate) fn linked(composition: &'a Composition, is_linked: bool) -> Self {
+        let origin = Origin::default();
+        let mut fleet = composition.fleet_at(origin.start);
+        if !is_linked {
+            let check = Check { origin: None, ..composition.check() };
+            fleet.checks.insert(check.id.clone(), Arc::new(check));
+        }
+        Self::of(composition, fleet, origin, false)
+    }
+
     pub(crate) fn from(composition: &'a Composition, origin: Origin, is_mirrored: bool) -> Self {
-        let fleet = Arc::new(composition.fleet());
-        let (check, definition) = fleet.checks.first_key_value().expect("a check");
+        Self::of(composition, composition.fleet_at(origin.start), origin, is_mirrored)
+    }
+
+    fn of(composition: &'a Composition, fleet: Fleet, origin: Origin, is_mirrored: bool) -> Self {
+        let fleet = Arc::new(fleet);
+        let watched = fleet.checks.values().map(|check| Watched {
+            id: check.id.clone(),
+            interval: check.interval,
+            generation: 0,
+        });
         let members = composition.regions.iter().enumerate().flat_map(|(region, place)| {
             (0..place.agents).map(move |agent| Member {
                 id: format!("r{region}-{agent}").parse().expect("an id"),
                 region,
                 place: agent,
                 sequence: origin.sequence,
+                behind: 0,
                 is_up: true,
             })
         });
         let mut world = Self {
             composition,
             engine: Engine::new(),
-            check: check.clone(),
-            interval: definition.interval,
+            check: composition.check().id,
+            watched: watched.collect(),
             now: origin.start,
             start: origin.start,
             log: Vec::new(),
@@ -109,7 +140,6 @@ impl<'a> World<'a> {
             members: members.collect(),
             jobs: BTreeMap::new(),
             next_job: 0,
-            generation: 0,
             origin,
             restarts: composition.restarts.clone(),
             restarted: None,
@@ -124,7 +154,9 @@ impl<'a> World<'a> {
         for fault in 0..composition.faults.len() {
             world.plan_cries(fault);
         }
-        world.plan();
+        for check in 0..world.watched.len() {
+            world.plan(check);
+        }
         world
     }
 
@@ -158,13 +190,14 @@ impl<'a> World<'a> {
         self.apply(Event::Connected { agent, region: region_id(region), prefix });
     }
 
-    fn definition(&self) -> &Check {
-        &self.fleet.checks[&self.check]
+    fn definition(&self, check: usize) -> &Check {
+        &self.fleet.checks[&self.watched[check].id]
     }
 
-    /// The scheduled probes, from now on at the present interval.
-    fn plan(&mut self) {
-        self.generation += 1;
+    /// The scheduled probes of a check, from now on at the present interval.
+    fn plan(&mut self, check: usize) {
+        self.watched[check].generation += 1;
+        let Watched { interval, generation, .. } = self.watched[check];
         let mut by_region: BTreeMap<RegionId, Vec<AgentId>> = BTreeMap::new();
         for member in &self.members {
             if member.place == 0 || !self.is_mirrored {
@@ -172,19 +205,19 @@ impl<'a> World<'a> {
                 agents.push(member.id.clone());
             }
         }
-        let paced = Check { interval: self.interval, ..self.definition().clone() };
+        let paced = Check { interval, ..self.definition(check).clone() };
         let slots = schedule::slots_apart(&paced, &by_region, &self.fleet.regions);
-        let into = self.time().as_micros() % self.interval.as_micros();
+        let into = self.time().as_micros() % interval.as_micros();
         let into = Duration::from_micros(u64::try_from(into).expect("small"));
         for agent in 0..self.members.len() {
             let Member { region, place, .. } = self.members[agent];
             let seat = if self.is_mirrored { 0 } else { place };
-            let phase = slots[&by_region[&region_id(region)][seat]];
-            let wait = phase
-                .checked_sub(into)
-                .unwrap_or_else(|| (self.interval + phase).saturating_sub(into));
-            let generation = self.generation;
-            self.later(wait, Job::Probe { agent, round: None, generation });
+            let Some(phase) = slots.get(&by_region[&region_id(region)][seat]) else {
+                continue;
+            };
+            let wait =
+                phase.checked_sub(into).unwrap_or_else(|| (interval + *phase).saturating_sub(into));
+            self.later(wait, Job::Probe { agent, check, round: None, generation });
         }
     }
 
@@ -205,17 +238,23 @@ impl<'a> World<'a> {
                         let known = |member: &Member| member.id == *id;
                         let agent = self.members.iter().position(known).expect("a member");
                         let round = Some(confirmation.round);
-                        self.later(LINK, Job::Probe { agent, round, generation: 0 });
+                        let check = self.place(&confirmation.check);
+                        self.later(LINK, Job::Probe { agent, check, round, generation: 0 });
                     }
                 }
-                Effect::Pace { every, .. } => {
-                    self.interval = every.unwrap_or(self.definition().interval);
-                    self.plan();
+                Effect::Pace { check, every } => {
+                    let place = self.place(check);
+                    self.watched[place].interval = every.unwrap_or(self.definition(place).interval);
+                    self.plan(place);
                 }
                 Effect::Transition(_) | Effect::Operator(_) | Effect::Remember { .. } => {}
             }
             self.log.push((at, effect));
         }
+    }
+
+    fn place(&self, check: &CheckId) -> usize {
+        self.watched.iter().position(|watched| watched.id == *check).expect("a check")
     }
 
     /// Plays until so many milliseconds after the start.
@@ -249,14 +288,18 @@ impl<'a> World<'a> {
     }
 
     /// What befalls an agent now.
-    fn suffered(&self, agent: usize) -> impl Iterator<Item = &'a What> {
+    fn suffered(&self, agent: usize) -> impl Iterator<Item = &'a What> + use<'a> {
+        self.among(&self.composition.faults, agent)
+    }
+
+    fn among(&self, faults: &'a [Fault], agent: usize) -> impl Iterator<Item = &'a What> + use<'a> {
         let at = u64::try_from(self.time().as_millis()).expect("small");
         let Member { region, place, .. } = self.members[agent];
         let hits = move |fault: &&Fault| {
             let is_one = fault.region == region && fault.agent.is_none_or(|agent| agent == place);
             is_one && fault.from <= at && at < fault.to
         };
-        self.composition.faults.iter().filter(hits).map(|fault| &fault.what)
+        faults.iter().filter(hits).map(|fault| &fault.what)
     }
 
     fn health(&self, agent: usize) -> Health {
@@ -275,15 +318,16 @@ impl<'a> World<'a> {
                 self.beat(agent);
                 self.later(millis(self.composition.heartbeat), Job::Beat(agent));
             }
-            Job::Probe { agent, round, generation } => {
-                if round.is_none() && generation != self.generation {
+            Job::Probe { agent, check, round, generation } => {
+                let Watched { interval, generation: latest, .. } = self.watched[check];
+                if round.is_none() && generation != latest {
                     return;
                 }
                 if round.is_none() {
-                    self.later(self.interval, Job::Probe { agent, round, generation });
+                    self.later(interval, Job::Probe { agent, check, round, generation });
                 }
                 if self.members[agent].is_up && (round.is_none() || self.reaches(agent)) {
-                    self.probe(agent, round);
+                    self.probe(agent, check, round);
                 }
             }
             Job::Late(agent, mut suspicion) => {
@@ -298,7 +342,7 @@ impl<'a> World<'a> {
                     return;
                 };
                 if self.reaches(agent) {
-                    let suspicion = self.suspicion(agent, self.now);
+                    let suspicion = self.suspicion(agent, 0, self.now);
                     self.apply(Event::Suspected(Box::new(suspicion)));
                 }
                 if self.time() + millis(every) < millis(to.min(self.composition.run)) {
@@ -337,12 +381,25 @@ impl<'a> World<'a> {
         }
     }
 
+    /// What a probe of this check meets: the agent's own troubles, and those of the target.
+    fn met(&self, agent: usize, check: usize) -> Vec<&'a What> {
+        let is_agents = |what: &&What| !matches!(what, What::Sees(..) | What::Flaky(..));
+        match &self.composition.behind {
+            Some(behind) if check > 0 => {
+                let own = self.suffered(agent).filter(is_agents);
+                own.chain(self.among(&behind.faults, agent)).collect()
+            }
+            _ => self.suffered(agent).collect(),
+        }
+    }
+
     /// How a probe that starts now ends, and after how long.
-    fn ending(&self, agent: usize) -> (Outcome, u64) {
+    fn ending(&self, agent: usize, check: usize) -> (Outcome, u64) {
         let micros = u64::try_from(self.time().as_micros()).expect("small");
         let who = if self.is_mirrored { 0 } else { self.members[agent].place };
-        let who = u64::try_from(self.members[agent].region * 16 + who).expect("small");
-        for what in self.suffered(agent) {
+        let who = u64::try_from((check * 16 + self.members[agent].region) * 16 + who);
+        let who = who.expect("small");
+        for what in self.met(agent, check) {
             match what {
                 What::Sees(outcome, takes) => return (*outcome, *takes),
                 What::Flaky(times, outcome, takes) => {
@@ -361,14 +418,14 @@ impl<'a> World<'a> {
         (OK, QUICK)
     }
 
-    fn probe(&mut self, agent: usize, round: Option<RoundId>) {
-        let (outcome, takes) = self.ending(agent);
-        let lateness = self.fleet.policy.suspect_after(self.definition().timeout);
+    fn probe(&mut self, agent: usize, check: usize, round: Option<RoundId>) {
+        let (outcome, takes) = self.ending(agent, check);
+        let lateness = self.fleet.policy.suspect_after(self.definition(check).timeout);
         if millis(takes) > lateness {
-            let suspicion = self.suspicion(agent, self.now);
+            let suspicion = self.suspicion(agent, check, self.now);
             self.later(lateness + LINK, Job::Late(agent, Box::new(suspicion)));
         }
-        let result = self.result(agent, round, outcome, takes);
+        let result = self.result_of((agent, check), round, outcome, takes);
         let (mut most, mut times) = (0, 1);
         for what in self.suffered(agent) {
             if let What::Delayed(by) = what {
@@ -387,21 +444,32 @@ impl<'a> World<'a> {
         }
     }
 
-    fn suspicion(&self, agent: usize, started: Timestamp) -> Suspicion {
+    fn suspicion(&self, agent: usize, check: usize, started: Timestamp) -> Suspicion {
         Suspicion {
             agent: self.members[agent].id.clone(),
             region: region_id(self.members[agent].region),
-            check: self.check.clone(),
-            revision: self.definition().revision,
+            check: self.watched[check].id.clone(),
+            revision: self.definition(check).revision,
             phase: Phase::Connect,
             started,
             health: Health::Fine,
         }
     }
 
+    /// A result of the check in question.
     pub(crate) fn result(
         &mut self,
         agent: usize,
+        round: Option<RoundId>,
+        outcome: Outcome,
+        takes: u64,
+    ) -> ProbeResult {
+        self.result_of((agent, 0), round, outcome, takes)
+    }
+
+    fn result_of(
+        &mut self,
+        (agent, check): (usize, usize),
         round: Option<RoundId>,
         outcome: Outcome,
         takes: u64,
@@ -412,14 +480,21 @@ impl<'a> World<'a> {
                 started = Timestamp::from_micros(started.as_micros() + by * 1_000);
             }
         }
-        let (health, revision) = (self.health(agent), self.definition().revision);
+        let (health, revision) = (self.health(agent), self.definition(check).revision);
         let boot = BootId(self.origin.boot + u128::try_from(agent).expect("small"));
         let member = &mut self.members[agent];
-        member.sequence += 1;
+        // Numbered apart, so that what chance does to the one does not depend on the other.
+        let sequence = if check == 0 {
+            member.sequence += 1;
+            member.sequence
+        } else {
+            member.behind += 1;
+            self.origin.sequence + BEHIND_FROM + member.behind
+        };
         ProbeResult {
-            id: ResultId { agent: member.id.clone(), boot, sequence: member.sequence },
+            id: ResultId { agent: member.id.clone(), boot, sequence },
             region: region_id(member.region),
-            check: self.check.clone(),
+            check: self.watched[check].id.clone(),
             revision,
             round,
             started,
@@ -474,10 +549,14 @@ impl<'a> World<'a> {
         self.engine.look(&self.check, self.now)
     }
 
+    /// Those of the check in question.
     pub(crate) fn transitions(&self) -> impl Iterator<Item = (Duration, &Transition)> {
         self.log.iter().filter_map(|(at, effect)| match effect {
-            Effect::Transition(transition) => Some((*at, &**transition)),
-            Effect::Confirm(_)
+            Effect::Transition(transition) if transition.check == self.check => {
+                Some((*at, &**transition))
+            }
+            Effect::Transition(_)
+            | Effect::Confirm(_)
             | Effect::Operator(_)
             | Effect::Pace { .. }
             | Effect::Remember { .. } => None,
