@@ -8,7 +8,9 @@
 //! fine: they are the judges, the region itself is left out. Of a run of failures only the first
 //! counts, and the rest are no trials: what follows is the retry's and the duration's matter, and
 //! one broken path would otherwise look like a noisy region. A failure counts although its retry has
-//! succeeded before it timed out: that is what noise looks like.
+//! succeeded before it timed out: that is what noise looks like. It counts once the agent has
+//! succeeded again, and never if the target was found down meanwhile: in an outage somebody is
+//! the first to fail, and of many checks that fall together one after the other.
 //!
 //! **Forgetting.** Everything weighs half after seven days, so that a region can become better.
 //!

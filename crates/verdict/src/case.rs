@@ -16,6 +16,7 @@ mod pursue;
 mod quiet;
 mod remember;
 mod resolver;
+mod trial;
 mod weigh;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use crate::resolvers::Resolvers;
 use crate::vote::{Group, Reading, Say, Sight, Taken};
 use crate::{Effect, recovery};
 use remember::Kept;
+pub(crate) use trial::Trial;
 
 /// What a case may look at besides itself.
 #[derive(Debug, Clone, Copy)]
@@ -71,13 +73,6 @@ pub(crate) struct Shared {
     pub(crate) hosts: Hosts,
     pub(crate) conflicts: Conflicts,
     pub(crate) resolvers: Resolvers,
-}
-
-/// A probe that tells how reliable its region is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Trial {
-    pub(crate) region: RegionIx,
-    pub(crate) failed: bool,
 }
 
 /// Everything about one check.
@@ -249,13 +244,19 @@ impl Case {
         if ctx.is_replay || !is_conclusive {
             return None;
         }
+        let failed = say == Say::Fail;
         if result.round.is_some() {
-            self.note_answered(ctx, (region, agent), say == Say::Fail);
-            return None;
+            self.note_answered(ctx, (region, agent), failed);
+        } else {
+            // Also of a failure that its retry has refuted meanwhile: it happened.
+            self.follow_slowly(ctx, (region, agent), failed, in_a_row);
         }
-        // Also of a failure that its retry has refuted meanwhile: it happened.
-        self.follow_slowly(ctx, (region, agent), say == Say::Fail, in_a_row);
-        self.trial(ctx, region, say == Say::Fail, in_a_row)
+        let is_first = in_a_row == 1 && result.round.is_none();
+        match (failed, is_first) {
+            (true, false) => None,
+            (true, true) => self.note_failure(ctx, (region, agent), is_last),
+            (false, _) => self.note_good(ctx, (region, agent), result.round.is_none()),
+        }
     }
 
     fn note_answer(
@@ -268,26 +269,6 @@ impl Case {
         if let Some(place) = self.stand_in(ctx.roster, region) {
             self.answers.note(started, (place, agent.0), failed);
         }
-    }
-
-    /// Whether a scheduled probe tells how reliable its region is: most of the others, at least
-    /// one, must find the target fine.
-    fn trial(&self, ctx: &Context<'_>, region: RegionIx, failed: bool, run: u16) -> Option<Trial> {
-        let is_telling = self.memory.latched != State::Down && !(failed && run > 1);
-        let are_fine = || {
-            let sight = Sight { now: ctx.now, cut: None };
-            let readings = self.readings(ctx.roster, sight);
-            let others = self
-                .groups
-                .iter()
-                .zip(readings)
-                .filter(|(group, _)| !ctx.roster.is_same_place(group.region, region));
-            let says: Vec<Say> = others.filter_map(|(_, reading)| reading.say).collect();
-            says.iter().filter(|say| say.is_success()).count() * 2 > says.len()
-        };
-        // While all is up, the others are known to be fine.
-        let is_plain = !failed && self.memory.latched == State::Up && self.episode.is_none();
-        (is_telling && (is_plain || are_fine())).then_some(Trial { region, failed })
     }
 
     /// How much longer a vote speaks because the target asked to be left alone. A success asks for

@@ -2,8 +2,8 @@
 //!
 //! **Hosts.** However many checks a host serves, confirmations add at most twenty probes in ten
 //! seconds to its load (or one round, if a round is larger than that). Those that find no room
-//! wait; the schedule goes on meanwhile, so their outage is still found in half an interval and a
-//! timeout.
+//! wait; the schedule goes on meanwhile, so their outage is still found once enough regions have had
+//! their turn: in half an interval and a timeout if `K` failures are proof, else a turn or two later.
 //!
 //! **Storms.** A region that suspects three different hosts within a moment has more likely lost
 //! its own network than seen three outages. Its next suspicions start rounds for a sample of

@@ -29,10 +29,11 @@
 mod agents;
 mod lookup;
 mod recent;
+mod say;
 
 use std::net::IpAddr;
 
-use quorate_model::{BlockReason, Counted, Doubt, Evidence, Outcome, ProbeResult, Timestamp};
+use quorate_model::{Counted, Doubt, Evidence, Outcome, ProbeResult, Timestamp};
 
 use crate::certificate::NEVER;
 use crate::limits::{EDGE_CHARS_MAX, MESSAGE_CHARS_MAX};
@@ -41,44 +42,7 @@ use crate::slow::Level;
 pub(crate) use agents::Votes;
 pub(crate) use lookup::Lookup;
 use recent::{Recent, Run, Seen};
-
-/// What a probe says about the target, the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Say {
-    /// Well.
-    Ok,
-    /// Well, but slow.
-    Slow,
-    /// It answered that there were too many requests.
-    Limited,
-    /// It refused to answer.
-    Forbidden,
-    /// Broken.
-    Fail,
-}
-
-impl Say {
-    /// What an outcome says; `None` if nothing.
-    pub(crate) fn of(outcome: Outcome) -> Option<Self> {
-        match outcome {
-            Outcome::Ok => Some(Self::Ok),
-            Outcome::Slow => Some(Self::Slow),
-            Outcome::Fail { .. } => Some(Self::Fail),
-            Outcome::Blocked { reason: BlockReason::RateLimit } => Some(Self::Limited),
-            Outcome::Blocked { reason: BlockReason::Forbidden } => Some(Self::Forbidden),
-            Outcome::Inconclusive { .. } => None,
-        }
-    }
-
-    pub(crate) fn is_success(self) -> bool {
-        matches!(self, Self::Ok | Self::Slow)
-    }
-
-    /// Whether it raises a suspicion. Too many requests do not: asking more often would add to them.
-    pub(crate) fn is_alarming(self) -> bool {
-        matches!(self, Self::Fail | Self::Forbidden)
-    }
-}
+pub(crate) use say::Say;
 
 /// What one agent last said about one check.
 #[derive(Debug, Clone)]
@@ -96,6 +60,8 @@ pub(crate) struct AgentVote {
     /// The end of the certificate that the target showed.
     pub(crate) cert_ends: Timestamp,
     remark: Option<Box<Remark>>,
+    /// Whether it has failed, and it is not known yet whether for nothing.
+    is_open: bool,
 }
 
 /// What few votes have.
@@ -121,6 +87,7 @@ impl AgentVote {
             address: None,
             cert_ends: NEVER,
             remark: None,
+            is_open: false,
         }
     }
 
@@ -337,6 +304,16 @@ impl Group {
         fresh_until: Timestamp,
     ) -> Option<Taken> {
         self.votes.of(agent).insert(result, started, say, fresh_until)
+    }
+
+    /// Notes whether it is open what a failure of this agent was worth. Returns whether it was.
+    pub(crate) fn leave_open(&mut self, agent: AgentIx, is_open: bool) -> bool {
+        std::mem::replace(&mut self.votes.of(agent).is_open, is_open)
+    }
+
+    /// What is open of its agents' failures is not to be known any more.
+    pub(crate) fn close_all(&mut self) {
+        self.votes.each_mut().for_each(|vote| vote.is_open = false);
     }
 
     /// Notes a probe that its agent does not trust.

@@ -75,6 +75,7 @@ impl Case {
         self.memory.latched = State::Down;
         self.memory.relapse = None;
         self.note_fall(ctx, count);
+        self.forget_failures();
         self.answers.begin(ctx.now);
         for group in &mut self.groups {
             group.level = Level::default();

@@ -49,6 +49,13 @@ impl Votes {
         }
     }
 
+    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut AgentVote> {
+        match self {
+            Self::One(vote) => std::slice::from_mut(vote).iter_mut(),
+            Self::Many(votes) => votes.iter_mut(),
+        }
+    }
+
     fn push(&mut self, vote: AgentVote) {
         let before = std::mem::replace(self, Self::none());
         *self = match before {

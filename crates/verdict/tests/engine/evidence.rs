@@ -192,6 +192,20 @@ fn a_failure_that_a_retry_refutes_is_learned_from_all_the_same() {
 }
 
 #[test]
+fn outages_teach_nothing_of_the_regions_that_see_them_first() {
+    let mut stage = with(shop(), vec![]);
+    let (_, slot) = slots()[2];
+    let outage = |minute: u64| sees(minute * 60 + slot, minute * 60 + slot + 120, "all", REFUSED);
+    // So far apart that each is an incident of its own.
+    stage.faults = (0..20).map(|turn| outage(1_100 + turn * 45)).collect();
+    stage.faults.push(outage(2_100));
+    stage.run(secs(2_101 * 60));
+    assert_eq!(stage.verdict().state, State::Down);
+    let entries = &stage.verdict().ballot.entries;
+    assert!(entries[2].evidence_milli_nats >= entries[3].evidence_milli_nats, "{entries:?}");
+}
+
+#[test]
 fn a_region_that_fails_for_nothing_all_day_is_told_to_the_operators_until_it_is_better() {
     let hours = |count: u64| secs(count * 3_600);
     let mut stage = with(shop(), refuted(|who, turn| who == "a1" && turn % 8 == 0));
