@@ -238,6 +238,11 @@ pub(crate) struct RawPolicy {
     /// Whether regions whose agents reach the coordinator from one public /24 or /48 are one vote.
     /// `false` where a proxy before the coordinator hides where agents are. Default: `true`.
     pub(crate) merge_places: Option<bool>,
+    /// So many messages to a receiver go out at once when very many are decided; the others come
+    /// together. Default: `3`.
+    pub(crate) group_after: Option<u32>,
+    /// How long those wait for each other, at most 5 minutes; `0s` groups nothing. Default: `10s`.
+    pub(crate) group_wait: Option<Span>,
 }
 
 /// What a region shares with others; regions that share much fail together.

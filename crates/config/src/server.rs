@@ -16,6 +16,9 @@ const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 const RETENTION_MIN: Duration = Duration::from_secs(3_600);
 /// The shortest timer: below it an agent would do little else.
 const TIMER_MIN: Duration = Duration::from_millis(100);
+
+/// The longest that messages may wait for each other: a page is not to come late.
+const GROUP_WAIT_MAX: Duration = Duration::from_secs(300);
 /// Five hosts in five networks that answer everywhere.
 const ANCHORS: [&str; 5] = [
     "1.1.1.1:443",
@@ -161,6 +164,8 @@ pub(crate) fn policy(gather: &mut Gather<'_>, raw: &RawPolicy, whole: bool) -> F
         remember_every: get(raw.remember_every, default.remember_every),
         clock_tolerance: get(raw.clock_tolerance, default.clock_tolerance),
         merge_places: raw.merge_places.unwrap_or(default.merge_places),
+        group_after: raw.group_after.unwrap_or(default.group_after),
+        group_wait: get(raw.group_wait, default.group_wait),
     };
     for (name, timer) in [
         ("heartbeat", policy.heartbeat),
@@ -175,6 +180,9 @@ pub(crate) fn policy(gather: &mut Gather<'_>, raw: &RawPolicy, whole: bool) -> F
         if timer < TIMER_MIN {
             gather.error(&["policy", name], format!("{name} is at least 100ms"));
         }
+    }
+    if policy.group_wait > GROUP_WAIT_MAX {
+        gather.error(&["policy", "group_wait"], "group_wait is at most 5m".to_owned());
     }
     if whole {
         relations(gather, &policy);

@@ -52,6 +52,8 @@ policy:
   remember_every: 10m
   clock_tolerance: 5s
   merge_places: true
+  group_after: 3
+  group_wait: 10s
 anchors: [\"1.1.1.1:443\", \"8.8.8.8:443\", \"www.wikipedia.org:443\", \"www.amazon.com:443\", \"www.apple.com:443\"]
 regions: { fra: {}, iad: {}, syd: {} }
 checks:

@@ -3,7 +3,7 @@
 //! A message is sent only after it is in the store, so that a crash never loses one; a crash
 //! between sending and noting it sends it twice, with the same id. Messages about one incident
 //! reach a receiver in order. Each receiver has its own messages under way, so a slow one delays
-//! nobody else.
+//! nobody else. Messages that were held for each other go out as one.
 
 mod lanes;
 mod retry;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::StoreHandle;
 use crate::receivers::Receivers;
-use lanes::{Item, Lanes};
+use lanes::{Item, Lanes, Parcel};
 use retry::Step;
 
 /// Handovers that may wait. Entries beyond are found in the store later; a direct notice beyond is
@@ -84,9 +84,9 @@ pub(crate) fn notice_entries(
     receivers.iter().map(entry).collect()
 }
 
-/// An entry that is due at once.
-pub(crate) fn entry(receiver: ReceiverId, delivery: Delivery, at: Timestamp) -> OutboxEntry {
-    OutboxEntry { key: delivery.key(&receiver), receiver, delivery, attempts: 0, next_attempt: at }
+/// An entry that is due at `due`.
+pub(crate) fn entry(receiver: ReceiverId, delivery: Delivery, due: Timestamp) -> OutboxEntry {
+    OutboxEntry { key: delivery.key(&receiver), receiver, delivery, attempts: 0, next_attempt: due }
 }
 
 /// The id of a message: the same for each attempt, fit for a header.
@@ -100,7 +100,7 @@ fn message_id(key: &str) -> String {
 
 /// What a task of the outbox comes back with.
 enum Done {
-    Sent(Item, Step),
+    Sent(Box<Parcel>, Step),
     Noticed(Vec<Item>),
 }
 
@@ -217,38 +217,38 @@ impl Outbox {
 
     fn send_due(&mut self) {
         let now = self.clock.now();
-        while let Some(item) = self.lanes.take_due(now) {
+        while let Some(parcel) = self.lanes.take_due(now) {
             let receivers = self.receivers.load();
-            let notifier = receivers.notifiers.get(&item.entry.receiver).cloned();
+            let notifier = receivers.notifiers.get(parcel.receiver()).cloned();
             let (clock, store) = (self.clock, self.store.clone());
             self.work.spawn(async move {
                 let sent = match notifier {
                     Some(notifier) => {
                         let message = Message {
-                            id: message_id(&item.entry.key),
+                            id: message_id(&parcel.key()),
                             // Receivers judge its age by their clocks. Ours may be off by now: it
                             // stands still while the machine is suspended, and follows no step.
                             attempt_at: Clock::start().now(),
-                            delivery: item.entry.delivery.clone(),
+                            content: parcel.content(),
                         };
                         let attempt = tokio::time::timeout(ATTEMPT_MAX, notifier.send(&message));
                         attempt.await.unwrap_or_else(|_| Err(retry::too_slow()))
                     }
                     None => Err(retry::gone()),
                 };
-                let step = retry::step(&item.entry, &sent, clock.now());
-                note(&store, &item, &step, clock.now()).await;
-                Done::Sent(item, step)
+                let step = retry::step(&parcel.first.entry, &sent, clock.now());
+                note(&store, &parcel, &step, clock.now()).await;
+                Done::Sent(Box::new(parcel), step)
             });
         }
     }
 
     fn done(&mut self, done: Done) {
         match done {
-            Done::Sent(item, step) => {
-                let receiver = item.entry.receiver.clone();
-                report(&item, &step);
-                let change = self.lanes.finish(item, &step);
+            Done::Sent(parcel, step) => {
+                let receiver = parcel.receiver().clone();
+                report(&parcel, &step);
+                let change = self.lanes.finish(*parcel, &step);
                 if let Some(failing) = change {
                     self.tell_of_receiver(&receiver, failing, step.error.as_ref());
                 }
@@ -312,32 +312,37 @@ async fn sleep_until(clock: Clock, at: Option<Timestamp>) {
 }
 
 /// Writes down what became of an attempt.
-async fn note(store: &StoreHandle, item: &Item, step: &Step, at: Timestamp) {
-    if !item.stored {
+async fn note(store: &StoreHandle, parcel: &Parcel, step: &Step, at: Timestamp) {
+    let writes: Vec<Write> = parcel
+        .items()
+        .filter(|item| item.stored)
+        .map(|item| Write::Attempted {
+            key: item.entry.key.clone(),
+            at,
+            state: step.state,
+            error: step.error.as_ref().map(|error| error.message.clone()),
+            next_attempt: step.next_attempt,
+        })
+        .collect();
+    if writes.is_empty() {
         return;
     }
-    let write = Write::Attempted {
-        key: item.entry.key.clone(),
-        at,
-        state: step.state,
-        error: step.error.as_ref().map(|error| error.message.clone()),
-        next_attempt: step.next_attempt,
-    };
-    if let Err(error) = store.commit(vec![write]).await {
+    if let Err(error) = store.commit(writes).await {
         tracing::warn!(%error, "cannot note an attempt; after a restart it is made again");
     }
 }
 
-fn report(item: &Item, step: &Step) {
-    let (receiver, attempts) = (&item.entry.receiver, item.entry.attempts + 1);
-    let event = item.entry.delivery.event_type();
+fn report(parcel: &Parcel, step: &Step) {
+    let (receiver, attempts) = (parcel.receiver(), parcel.first.entry.attempts + 1);
+    let event = parcel.first.entry.delivery.event_type();
+    let messages = parcel.items().count();
     match (&step.error, step.next_attempt) {
-        (None, _) => tracing::info!(%receiver, event, attempts, "delivered"),
+        (None, _) => tracing::info!(%receiver, event, messages, attempts, "delivered"),
         (Some(error), Some(next)) => {
-            tracing::warn!(%receiver, event, attempts, %error, %next, "delivery failed");
+            tracing::warn!(%receiver, event, messages, attempts, %error, %next, "delivery failed");
         }
         (Some(error), None) => {
-            tracing::error!(%receiver, event, attempts, %error, "delivery given up");
+            tracing::error!(%receiver, event, messages, attempts, %error, "delivery given up");
         }
     }
 }

@@ -64,8 +64,19 @@ pub struct Alert {
     pub labels: std::collections::BTreeMap<String, String>,
     /// Where the people paged find what to do.
     pub runbook: Option<String>,
+    /// Until when it waits for others of its kind to the same receiver, to be said in one message with
+    /// them; `None` if it goes out at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
     /// The incident as it stands.
     pub incident: Incident,
+}
+
+impl Alert {
+    /// When it may go out.
+    pub fn due(&self) -> Timestamp {
+        self.held_until.unwrap_or(self.at)
+    }
 }
 
 /// A message to the operators of Quorate about Quorate itself.

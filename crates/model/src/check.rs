@@ -254,6 +254,11 @@ pub struct FleetPolicy {
     pub clock_tolerance: Duration,
     /// Whether regions whose agents reach the coordinator from one public prefix are one vote.
     pub merge_places: bool,
+    /// So many messages to a receiver go out at once when very many are decided; the others come
+    /// together.
+    pub group_after: u32,
+    /// How long those wait for each other. Zero groups nothing.
+    pub group_wait: Duration,
 }
 
 impl Default for FleetPolicy {
@@ -275,6 +280,8 @@ impl Default for FleetPolicy {
             remember_every: secs(600),
             clock_tolerance: secs(5),
             merge_places: true,
+            group_after: 3,
+            group_wait: secs(10),
         }
     }
 }

@@ -10,4 +10,4 @@ mod sample;
 mod send;
 mod webhook;
 
-pub use registry::{KINDS, Message, Notifier, NotifierKind, Retry, SendError, kind};
+pub use registry::{Content, KINDS, Message, Notifier, NotifierKind, Retry, SendError, kind};

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use quorate_model::{Delivery, OptionProblem, Timestamp};
+use quorate_model::{Alert, AlertKind, Delivery, OptionProblem, Timestamp};
 use serde_json::Value;
 
 use crate::webhook;
@@ -51,7 +51,30 @@ pub struct Message {
     /// When this attempt is made.
     pub attempt_at: Timestamp,
     /// What is to be said.
-    pub delivery: Delivery,
+    pub content: Content,
+}
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// One thing.
+    Single(Delivery),
+    /// Several alerts of one kind that were held for each other.
+    Group(Vec<Alert>),
+}
+
+impl Content {
+    /// The dotted event type of Standard Webhooks, such as `incident.opened`.
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::Single(delivery) => delivery.event_type(),
+            Self::Group(alerts) => match alerts.first().map(|alert| alert.kind) {
+                Some(AlertKind::Page | AlertKind::Notice) | None => "incidents.opened",
+                Some(AlertKind::Resolved) => "incidents.resolved",
+                Some(AlertKind::Digest) => "incidents.digest",
+            },
+        }
+    }
 }
 
 /// A message was not taken.

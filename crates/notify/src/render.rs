@@ -9,25 +9,29 @@ use quorate_model::{
     OperatorNotice, Outcome, Phase, Reason, State,
 };
 
+use crate::Content;
+
 /// Characters of one piece of evidence that are shown.
 const MESSAGE_MAX: usize = 300;
 
 /// The message in one line, such as `[DOWN] shop (3/5 regions): connect timeout`.
-pub fn subject(delivery: &Delivery) -> String {
-    match delivery {
-        Delivery::Alert(alert) => alert_subject(alert),
-        Delivery::Operator(notice) => operator_subject(notice),
+pub fn subject(content: &Content) -> String {
+    match content {
+        Content::Single(Delivery::Alert(alert)) => alert_subject(alert),
+        Content::Single(Delivery::Operator(notice)) => operator_subject(notice),
+        Content::Group(alerts) => group_subject(alerts),
     }
 }
 
 /// The message as a plain text of several lines, without the subject.
-pub fn text(delivery: &Delivery) -> String {
-    match delivery {
-        Delivery::Alert(alert) => alert_text(alert),
-        Delivery::Operator(notice) => {
+pub fn text(content: &Content) -> String {
+    match content {
+        Content::Single(Delivery::Alert(alert)) => alert_text(alert),
+        Content::Single(Delivery::Operator(notice)) => {
             let message = escape(&notice.message, 2 * MESSAGE_MAX);
             format!("{message}\n\nDecided at {}\n", notice.at)
         }
+        Content::Group(alerts) => group_text(alerts),
     }
 }
 
@@ -52,6 +56,17 @@ pub fn escape(text: &str, max: usize) -> String {
     shown
 }
 
+/// What a message is marked with, such as `DOWN`.
+fn mark(alert: &Alert) -> String {
+    match alert.kind {
+        AlertKind::Digest => "DIGEST".to_owned(),
+        AlertKind::Resolved => "RESOLVED".to_owned(),
+        AlertKind::Page | AlertKind::Notice => {
+            alert.incident.verdict.state.as_str().to_ascii_uppercase()
+        }
+    }
+}
+
 fn alert_subject(alert: &Alert) -> String {
     let incident = &alert.incident;
     let check = &incident.check;
@@ -62,18 +77,40 @@ fn alert_subject(alert: &Alert) -> String {
         };
     }
     let verdict = &incident.verdict;
-    let state = match alert.kind {
-        AlertKind::Digest => "DIGEST".to_owned(),
-        AlertKind::Page | AlertKind::Notice | AlertKind::Resolved => {
-            verdict.state.as_str().to_ascii_uppercase()
-        }
-    };
+    let state = mark(alert);
     // A certificate near its end is a symptom of no probe.
     let is_dated = verdict.state == State::Degraded && verdict.cause == Cause::TargetTls;
     let why = symptom(&verdict.ballot.entries)
         .filter(|_| !is_dated)
         .unwrap_or_else(|| escape(&verdict.summary, MESSAGE_MAX));
     format!("[{state}] {check} ({} regions): {why}", verdict.ballot.scope)
+}
+
+/// The first few checks, and how many there are.
+fn group_subject(alerts: &[Alert]) -> String {
+    /// More names make no subject.
+    const NAMED: usize = 3;
+    let mut marks: Vec<String> = alerts.iter().map(mark).collect();
+    marks.dedup();
+    let mark = if let [mark] = &marks[..] { mark.as_str() } else { "TROUBLE" };
+    let names: Vec<&str> =
+        alerts.iter().take(NAMED).map(|alert| alert.incident.check.as_str()).collect();
+    let names = names.join(", ");
+    match alerts.len().saturating_sub(NAMED) {
+        0 => format!("[{mark}] {} checks: {names}", alerts.len()),
+        more => format!("[{mark}] {} checks: {names} and {more} more", alerts.len()),
+    }
+}
+
+/// One paragraph for each check.
+fn group_text(alerts: &[Alert]) -> String {
+    let paragraph = |alert: &Alert| {
+        let target = escape(&alert.target, MESSAGE_MAX);
+        format!("{}\n  {target}\n  incident {}\n", alert_subject(alert), alert.incident.id)
+    };
+    let intro = "More was decided at once than is worth a message each. All of it:\n".to_owned();
+    let paragraphs = alerts.iter().map(paragraph);
+    std::iter::once(intro).chain(paragraphs).collect::<Vec<_>>().join("\n")
 }
 
 fn operator_subject(notice: &OperatorNotice) -> String {

@@ -9,6 +9,8 @@ use quorate_model::{
     Timestamp, Verdict,
 };
 
+use crate::Content;
+
 /// So many seconds into the story.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(1_790_000_000_000_000 + seconds * 1_000_000)
@@ -46,6 +48,7 @@ pub(crate) fn alert(kind: AlertKind) -> Alert {
         target: "https://shop.example.com/health".into(),
         labels: BTreeMap::from([("team".into(), "web".into())]),
         runbook: Some("https://wiki.example.com/shop".into()),
+        held_until: None,
         incident: Incident {
             id: IncidentId::derive(&check, at(18)),
             check,
@@ -82,12 +85,26 @@ pub(crate) fn alert(kind: AlertKind) -> Alert {
     }
 }
 
-pub(crate) fn about(kind: AlertKind) -> Delivery {
-    Delivery::Alert(Box::new(alert(kind)))
+pub(crate) fn single(alert: Alert) -> Content {
+    Content::Single(Delivery::Alert(Box::new(alert)))
 }
 
-pub(crate) fn notice(resolved: bool) -> Delivery {
-    Delivery::Operator(OperatorNotice {
+pub(crate) fn about(kind: AlertKind) -> Content {
+    single(alert(kind))
+}
+
+/// The same of so many checks.
+pub(crate) fn group(kind: AlertKind, count: usize) -> Content {
+    let of = |number: usize| {
+        let mut alert = alert(kind);
+        alert.incident.check = format!("shop-{number}").parse().unwrap();
+        alert
+    };
+    Content::Group((1..=count).map(of).collect())
+}
+
+pub(crate) fn notice(resolved: bool) -> Content {
+    Content::Single(Delivery::Operator(OperatorNotice {
         kind: NoticeKind::AgentLost,
         at: at(60),
         resolved,
@@ -95,5 +112,5 @@ pub(crate) fn notice(resolved: bool) -> Delivery {
         agent: Some("fra-1".parse().unwrap()),
         check: None,
         message: "agent fra-1 has been silent for 60 s: see whether it runs".into(),
-    })
+    }))
 }

@@ -88,7 +88,7 @@ fn never(message: String) -> SendError {
 
 impl Ready {
     async fn send(&self, message: &Message) -> Result<(), SendError> {
-        let body = payload::render(&message.delivery)
+        let body = payload::render(&message.content)
             .map_err(|error| never(format!("the message cannot be written: {error}")))?;
         let headers = self.headers(message, &body)?;
         let answer =

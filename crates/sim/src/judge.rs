@@ -1,9 +1,9 @@
 //! Whether what came is what was expected.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use quorate_model::{CheckId, HumanDuration, Verdict};
+use quorate_model::{AlertKind, CheckId, HumanDuration, Verdict};
 
 use crate::play::Played;
 use crate::scenario::{AlertFilter, Expectation, OperatorFilter, Scenario};
@@ -25,7 +25,7 @@ pub struct Ruling {
 struct Message {
     at: Duration,
     check: CheckId,
-    kind: quorate_model::AlertKind,
+    kind: AlertKind,
     /// Messages with the same number are one message about several checks.
     group: usize,
 }
@@ -61,10 +61,13 @@ pub fn judge(scenario: &Scenario, played: &Played) -> Vec<Ruling> {
 }
 
 fn messages(played: &Played) -> Vec<Message> {
-    let alerts = played.entries.iter().enumerate().filter_map(|(group, entry)| {
-        let Said::Alert { check, kind, .. } = &entry.said else {
+    let mut groups: BTreeMap<(Duration, AlertKind), usize> = BTreeMap::new();
+    let alerts = played.entries.iter().enumerate().filter_map(|(place, entry)| {
+        let Said::Alert { check, kind, is_grouped, .. } = &entry.said else {
             return None;
         };
+        let mut of_group = || *groups.entry((entry.at, *kind)).or_insert(place);
+        let group = if *is_grouped { of_group() } else { place };
         Some(Message { at: entry.at, check: check.clone(), kind: *kind, group })
     });
     alerts.collect()

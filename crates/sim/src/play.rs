@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::configure;
 use crate::random::Draw;
 use crate::scenario::{Expectation, Place, Scenario};
-use crate::trace::{Entry, Trace};
+use crate::trace::{Entry, Said, Trace};
 use crate::world::World;
 use coordinator::Coordinator;
 use link::{Down, Up};
@@ -51,21 +51,77 @@ pub struct Played {
 /// Something that will happen. Those with a `boot` or a `session` are void when that has gone.
 #[derive(Debug)]
 enum Job {
-    Wake { agent: usize, boot: u32 },
-    Start { agent: usize, boot: u32, flight: Box<Flight> },
-    Late { agent: usize, boot: u32, flight: Box<Flight> },
-    End { agent: usize, boot: u32, flight: Box<Flight> },
-    Decide { agent: usize, boot: u32, number: u64 },
-    Keep { agent: usize, boot: u32, result: Box<quorate_model::MeasuredResult> },
-    Test { agent: usize, boot: u32, stage: Stage, number: u64 },
-    Lag { agent: usize, boot: u32 },
-    Linger { agent: usize, session: u64 },
-    Beat { agent: usize, session: u64 },
-    Dial { agent: usize, boot: u32 },
-    Up { agent: usize, session: u64, message: Box<Up> },
-    Down { agent: usize, session: u64, message: Box<Down> },
-    Idle { agent: usize, session: u64 },
-    Fault { index: usize, begins: bool },
+    Wake {
+        agent: usize,
+        boot: u32,
+    },
+    Start {
+        agent: usize,
+        boot: u32,
+        flight: Box<Flight>,
+    },
+    Late {
+        agent: usize,
+        boot: u32,
+        flight: Box<Flight>,
+    },
+    End {
+        agent: usize,
+        boot: u32,
+        flight: Box<Flight>,
+    },
+    Decide {
+        agent: usize,
+        boot: u32,
+        number: u64,
+    },
+    Keep {
+        agent: usize,
+        boot: u32,
+        result: Box<quorate_model::MeasuredResult>,
+    },
+    Test {
+        agent: usize,
+        boot: u32,
+        stage: Stage,
+        number: u64,
+    },
+    Lag {
+        agent: usize,
+        boot: u32,
+    },
+    Linger {
+        agent: usize,
+        session: u64,
+    },
+    Beat {
+        agent: usize,
+        session: u64,
+    },
+    Dial {
+        agent: usize,
+        boot: u32,
+    },
+    Up {
+        agent: usize,
+        session: u64,
+        message: Box<Up>,
+    },
+    Down {
+        agent: usize,
+        session: u64,
+        message: Box<Down>,
+    },
+    Idle {
+        agent: usize,
+        session: u64,
+    },
+    Fault {
+        index: usize,
+        begins: bool,
+    },
+    /// An alert that was held goes out.
+    Tell(Box<Said>),
 }
 
 /// The stage with everything on it.
@@ -249,6 +305,7 @@ impl Player {
             Job::Down { agent, session, message } => self.deliver_down(agent, session, *message),
             Job::Idle { agent, session } => self.idle(agent, session),
             Job::Fault { index, begins } => self.fault(index, begins),
+            Job::Tell(said) => self.tell(said),
         }
     }
 }

@@ -27,7 +27,10 @@ pub fn line(entry: &Entry) -> String {
                 .collect();
             format!("{at:>12}  verdict   {check}: {}  [{}]", summary(verdict), votes.join("; "))
         }
-        Said::Alert { check, kind, .. } => format!("{at:>12}  {kind:<8}  {check}"),
+        Said::Alert { check, kind, is_grouped, .. } => {
+            let grouped = if *is_grouped { "  (one of several in a message)" } else { "" };
+            format!("{at:>12}  {kind:<8}  {check}{grouped}")
+        }
         Said::Operator(notice) => {
             let back = if notice.resolved { "over: " } else { "" };
             format!("{at:>12}  operator  {back}{}: {}", notice.kind, notice.message)
@@ -46,8 +49,9 @@ pub fn document(entry: &Entry) -> Value {
         Said::Verdict { check, verdict } => {
             json!({ "type": "verdict", "at": at, "check": check, "verdict": verdict })
         }
-        Said::Alert { check, kind, incident } => json!({
+        Said::Alert { check, kind, incident, is_grouped } => json!({
             "type": "alert", "at": at, "check": check, "kind": kind, "incident": incident,
+            "grouped": is_grouped,
         }),
         Said::Operator(notice) => json!({ "type": "operator", "at": at, "notice": notice }),
         Said::Fault { what, begins } => {

@@ -32,6 +32,8 @@ pub enum Said {
         kind: AlertKind,
         /// The incident.
         incident: String,
+        /// Whether it is one of several in a message: of those of its kind and time.
+        is_grouped: bool,
     },
     /// A message to the operators.
     Operator(Box<OperatorNotice>),

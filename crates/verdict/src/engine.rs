@@ -16,6 +16,7 @@ use quorate_model::{AgentId, CheckId, Fleet, Heartbeat, RegionId, RoundId, Times
 use crate::alarms::{Alarms, CheckIx, Subject};
 use crate::anchors::Anchors;
 use crate::baseline::Baselines;
+use crate::burst::Bursts;
 use crate::case::{Case, Context, Shared, Trial};
 use crate::index::Index;
 use crate::learned::{self, Unstored};
@@ -41,6 +42,7 @@ pub struct Engine {
     baselines: Baselines,
     anchors: Anchors,
     unstored: Unstored,
+    bursts: Bursts,
 }
 
 impl Default for Engine {
@@ -64,6 +66,7 @@ impl Engine {
             baselines: Baselines::default(),
             anchors: Anchors::default(),
             unstored: Unstored::default(),
+            bursts: Bursts::default(),
         }
     }
 
@@ -71,6 +74,17 @@ impl Engine {
     ///
     /// `now` must not be earlier than that of the call before.
     pub fn apply(&mut self, event: Event, now: Timestamp, effects: &mut Vec<Effect>) {
+        let before = effects.len();
+        self.take(event, now, effects);
+        self.run_due(now, effects);
+        if self.unstored.is_due(self.fleet.policy.remember_every, now) {
+            let memory = learned::write(&self.baselines, &self.roster);
+            effects.push(Effect::Remember { check: None, memory });
+        }
+        self.bursts.hold(&mut effects[before..], &self.fleet.policy, now);
+    }
+
+    fn take(&mut self, event: Event, now: Timestamp, effects: &mut Vec<Effect>) {
         match event {
             Event::Configured(fleet) => self.configure(fleet, now, effects),
             Event::Restored(restore) => self.restore(*restore, now, effects),
@@ -118,11 +132,6 @@ impl Engine {
                 }
             }
             Event::Tick => {}
-        }
-        self.run_due(now, effects);
-        if self.unstored.is_due(self.fleet.policy.remember_every, now) {
-            let memory = learned::write(&self.baselines, &self.roster);
-            effects.push(Effect::Remember { check: None, memory });
         }
     }
 

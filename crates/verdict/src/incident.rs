@@ -137,6 +137,7 @@ pub(crate) fn withdraw(
         target: check.map_or_else(|| id.to_string(), |check| check.target.clone()),
         labels: check.map(|check| check.labels.clone()).unwrap_or_default(),
         runbook: check.and_then(|check| check.runbook.clone()),
+        held_until: None,
         incident: incident.clone(),
     };
     let to = if std::mem::take(&mut memory.is_announced) {
@@ -280,6 +281,7 @@ fn say(
         target: check.target.clone(),
         labels: check.labels.clone(),
         runbook: check.runbook.clone(),
+        held_until: None,
         incident: incident.clone(),
     };
     to.into_iter().map(|receiver| (receiver, alert.clone())).collect()

@@ -9,7 +9,7 @@
 //! `quorum` (when it is down), `evidence` (whether that can be coincidence), `baseline` (how often a
 //! region fails for nothing), `slow` (what fails now and then), `mixed` (what fails now and then and
 //! was taken for down), `certificate` (what will end soon), `recovery` (when it is over), `incident`
-//! (what people are told), `mute` (when they are not), `cause` (who is responsible), `edge` (which edge
+//! (what people are told), `mute` (when they are not), `burst` (when in one message), `cause` (who is responsible), `edge` (which edge
 //! of a delivery network is), `origin` (what stands behind one), `clocks` (whose wall clock is wrong),
 //! `resolvers` (who cannot look up names) and `operators` (what is wrong with ourselves). `case` applies
 //! them to one check, [`Engine`] to all.
@@ -18,6 +18,7 @@ mod alarms;
 mod anchors;
 mod ballot;
 mod baseline;
+mod burst;
 mod case;
 mod cause;
 mod certificate;

@@ -103,8 +103,8 @@ fn stored(transition: quorate_verdict::Transition) -> Transition {
         .alerts
         .into_iter()
         .map(|(receiver, alert)| {
-            let at = alert.at;
-            outbox::entry(receiver, Delivery::Alert(Box::new(alert)), at)
+            let due = alert.due();
+            outbox::entry(receiver, Delivery::Alert(Box::new(alert)), due)
         })
         .collect();
     Transition {

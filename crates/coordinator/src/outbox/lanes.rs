@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use quorate_model::{Delivery, ReceiverId, Timestamp};
-use quorate_notify::Retry;
+use quorate_model::{Alert, AlertKind, Delivery, ReceiverId, Timestamp};
+use quorate_notify::{Content, Retry};
 use quorate_store::{DeliveryState, OutboxEntry};
 
 use super::retry::Step;
 
 /// Messages under way to one receiver at a time.
 const IN_FLIGHT_MAX: usize = 8;
+
+/// Messages in one.
+const GROUP_MAX: usize = 1_000;
 
 /// Failed attempts in a row after which a receiver counts as failing.
 const FAILING_AFTER: u32 = 3;
@@ -20,6 +23,38 @@ pub(super) struct Item {
     pub(super) entry: OutboxEntry,
     /// Whether the store knows it.
     pub(super) stored: bool,
+}
+
+/// Deliveries to one receiver that go out as one message.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) first: Item,
+    others: Vec<Item>,
+}
+
+impl Parcel {
+    pub(super) fn receiver(&self) -> &ReceiverId {
+        &self.first.entry.receiver
+    }
+
+    pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// What tells it from others, the same for each attempt.
+    pub(super) fn key(&self) -> String {
+        let keys: Vec<&str> = self.items().map(|item| item.entry.key.as_str()).collect();
+        keys.join(" ")
+    }
+
+    /// What is said.
+    pub(super) fn content(&self) -> Content {
+        if self.others.is_empty() {
+            return Content::Single(self.first.entry.delivery.clone());
+        }
+        let alerts = self.items().filter_map(|item| alert(&item.entry.delivery));
+        Content::Group(alerts.cloned().collect())
+    }
 }
 
 /// What must reach a receiver in order.
@@ -54,6 +89,19 @@ fn subject(delivery: &Delivery) -> String {
     }
 }
 
+fn alert(delivery: &Delivery) -> Option<&Alert> {
+    match delivery {
+        Delivery::Alert(alert) => Some(alert),
+        Delivery::Operator(_) => None,
+    }
+}
+
+/// What was held for what: equal for messages that go out as one.
+fn burst(item: &Item) -> Option<(Timestamp, AlertKind, Timestamp)> {
+    let alert = alert(&item.entry.delivery)?;
+    Some((alert.held_until?, alert.kind, item.entry.next_attempt))
+}
+
 impl Lanes {
     /// How many there are, those under way included.
     pub(super) fn len(&self) -> usize {
@@ -70,20 +118,23 @@ impl Lanes {
         of_subject.waiting.push_back(item);
     }
 
-    /// Hands out one that may be sent at `now`.
-    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<Item> {
+    /// Hands out what may be sent at `now` as one message.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<Parcel> {
         for line in self.lines.values_mut() {
             if line.in_flight >= IN_FLIGHT_MAX {
                 continue;
             }
-            let lane = line.lanes.values_mut().find(|lane| {
-                let head = lane.waiting.front();
-                !lane.sending && head.is_some_and(|item| item.entry.next_attempt <= now)
-            });
-            if let Some(lane) = lane {
-                lane.sending = true;
+            let mut due = line.lanes.values_mut().filter(|lane| lane.is_due(now));
+            if let Some(first) = due.next().and_then(Lane::begin) {
+                let burst_of_first = burst(&first);
+                let others = due
+                    .filter(|_| burst_of_first.is_some())
+                    .filter(|lane| lane.waiting.front().and_then(burst) == burst_of_first)
+                    .take(GROUP_MAX - 1)
+                    .filter_map(Lane::begin)
+                    .collect();
                 line.in_flight += 1;
-                return lane.waiting.pop_front();
+                return Some(Parcel { first, others });
             }
         }
         None
@@ -98,28 +149,44 @@ impl Lanes {
             .min()
     }
 
-    /// Takes one back after an attempt. Returns whether its receiver fails from now on (`true`) or
-    /// works again (`false`), if that has changed.
-    pub(super) fn finish(&mut self, mut item: Item, step: &Step) -> Option<bool> {
-        let receiver = self.lines.entry(item.entry.receiver.clone()).or_default();
+    /// Takes back what was sent, after an attempt. Returns whether its receiver fails from now on
+    /// (`true`) or works again (`false`), if that has changed.
+    pub(super) fn finish(&mut self, parcel: Parcel, step: &Step) -> Option<bool> {
+        let receiver = self.lines.entry(parcel.receiver().clone()).or_default();
         receiver.in_flight = receiver.in_flight.saturating_sub(1);
-        let subject = subject(&item.entry.delivery);
-        let lane = receiver.lanes.entry(subject.clone()).or_default();
-        lane.sending = false;
-        match step.next_attempt {
-            Some(next) => {
-                item.entry.attempts += 1;
-                item.entry.next_attempt = next;
-                lane.waiting.push_front(item);
+        for mut item in std::iter::once(parcel.first).chain(parcel.others) {
+            let subject = subject(&item.entry.delivery);
+            let lane = receiver.lanes.entry(subject.clone()).or_default();
+            lane.sending = false;
+            match step.next_attempt {
+                Some(next) => {
+                    item.entry.attempts += 1;
+                    item.entry.next_attempt = next;
+                    lane.waiting.push_front(item);
+                }
+                None => {
+                    self.keys.remove(&item.entry.key);
+                }
             }
-            None => {
-                self.keys.remove(&item.entry.key);
+            if lane.waiting.is_empty() {
+                receiver.lanes.remove(&subject);
             }
-        }
-        if lane.waiting.is_empty() {
-            receiver.lanes.remove(&subject);
         }
         receiver.judge(step)
+    }
+}
+
+impl Lane {
+    fn is_due(&self, now: Timestamp) -> bool {
+        let head = self.waiting.front();
+        !self.sending && head.is_some_and(|item| item.entry.next_attempt <= now)
+    }
+
+    /// Takes out what is sent next.
+    fn begin(&mut self) -> Option<Item> {
+        let item = self.waiting.pop_front();
+        self.sending = item.is_some();
+        item
     }
 }
 

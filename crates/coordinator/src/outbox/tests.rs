@@ -1,8 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 
-use quorate_notify::{Notifier, Retry};
+use quorate_model::{
+    Alert, AlertKind, Ballot, Cause, CheckId, Incident, IncidentId, IncidentState, Scope, Severity,
+    State, Verdict,
+};
+use quorate_notify::{Content, Notifier, Retry};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::*;
@@ -88,11 +92,110 @@ impl Bench {
 
     async fn next(&mut self) -> (String, String) {
         let (name, message) = self.taken.recv().await.unwrap();
-        match message.delivery {
-            Delivery::Operator(notice) => (name, notice.message),
-            Delivery::Alert(alert) => panic!("{alert:?}"),
+        match message.content {
+            Content::Single(Delivery::Operator(notice)) => (name, notice.message),
+            content @ (Content::Single(_) | Content::Group(_)) => panic!("{content:?}"),
         }
     }
+
+    /// Commits pages about these checks to receiver a, decided now and held for so long.
+    async fn page(&self, checks: &[&str], held: Option<Duration>) {
+        let now = self.clock.now();
+        let entries: Vec<OutboxEntry> = checks
+            .iter()
+            .map(|check| {
+                let alert = page(check, now, held.map(|held| now + held));
+                let due = alert.due();
+                entry("a".parse().unwrap(), Delivery::Alert(Box::new(alert)), due)
+            })
+            .collect();
+        self.store.commit(vec![Write::Deliveries(entries.clone())]).await.unwrap();
+        self.outbox.offer(entries);
+    }
+
+    /// The id of the next message, and the checks that it names.
+    async fn next_checks(&mut self) -> (String, Vec<String>) {
+        let (_, message) = self.taken.recv().await.unwrap();
+        let alerts = match message.content {
+            Content::Single(Delivery::Alert(alert)) => vec![*alert],
+            Content::Group(alerts) => alerts,
+            content @ Content::Single(Delivery::Operator(_)) => panic!("{content:?}"),
+        };
+        (message.id, alerts.iter().map(|alert| alert.incident.check.to_string()).collect())
+    }
+}
+
+fn page(check: &str, at: Timestamp, held_until: Option<Timestamp>) -> Alert {
+    let check: CheckId = check.parse().unwrap();
+    let verdict = Verdict {
+        state: State::Down,
+        flags: BTreeSet::new(),
+        cause: Cause::TargetRefused,
+        also: Vec::new(),
+        summary: "refused".into(),
+        since: at,
+        ballot: Ballot {
+            taken: at,
+            quorum: 3,
+            quorum_effective: 3,
+            scope: Scope { failing: 5, live: 5, configured: 5 },
+            rounds: Vec::new(),
+            entries: Vec::new(),
+            evidence_milli_nats: 0,
+            need_milli_nats: 0,
+        },
+    };
+    Alert {
+        kind: AlertKind::Page,
+        at,
+        target: check.to_string(),
+        labels: BTreeMap::new(),
+        runbook: None,
+        held_until,
+        incident: Incident {
+            id: IncidentId::derive(&check, at),
+            check,
+            severity: Severity::Page,
+            state: IncidentState::Open,
+            last_success: None,
+            first_failure: at,
+            opened: at,
+            resolved: None,
+            reopened: 0,
+            withheld_by: BTreeSet::new(),
+            verdict,
+        },
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_held_for_each_other_goes_out_as_one_message() {
+    let mut bench = bench(Vec::new());
+    let start = bench.clock.now();
+    bench.page(&["one"], None).await;
+    bench.page(&["two", "three", "four"], Some(Duration::from_secs(10))).await;
+    bench.page(&["five"], Some(Duration::from_secs(20))).await;
+    assert_eq!(bench.next_checks().await.1, ["one"]);
+    let (_, mut checks) = bench.next_checks().await;
+    checks.sort();
+    assert_eq!(checks, ["four", "three", "two"]);
+    assert!(bench.clock.now() - start >= Duration::from_secs(10));
+    assert_eq!(bench.next_checks().await.1, ["five"]);
+    let due = bench.store.read(|store| store.next_due()).await.unwrap();
+    assert_eq!(due, None, "each of them is noted as sent");
+    bench.tasks.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_was_not_taken_is_sent_again_whole() {
+    let mut bench = bench(vec![Retry::BackOff, Retry::BackOff]);
+    bench.page(&["one", "two", "three"], Some(Duration::from_secs(10))).await;
+    let (id, checks) = bench.next_checks().await;
+    assert_eq!(checks.len(), 3);
+    let due = bench.store.read(|store| store.next_due()).await.unwrap();
+    assert_eq!(due, None);
+    assert!(id.starts_with("msg_") && id.len() == 36);
+    bench.tasks.stop();
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sample::{about, alert, notice};
+use crate::sample::{about, alert, group, notice, single};
 use quorate_model::{BlockReason, NoticeKind, Timestamp};
 
 #[test]
@@ -17,6 +17,18 @@ fn subjects_say_what_happened_where_and_why() {
 }
 
 #[test]
+fn many_checks_are_one_subject_and_all_in_the_text() {
+    let content = group(AlertKind::Page, 5);
+    assert_eq!(subject(&content), "[DOWN] 5 checks: shop-1, shop-2, shop-3 and 2 more");
+    let shown = text(&content);
+    for number in 1..=5 {
+        let line = format!("[DOWN] shop-{number} (3/5 regions): connect timeout\n");
+        assert!(shown.contains(&line), "{shown}");
+    }
+    assert_eq!(subject(&group(AlertKind::Resolved, 2)), "[RESOLVED] 2 checks: shop-1, shop-2");
+}
+
+#[test]
 fn the_symptom_is_that_of_most_counted_failures() {
     let mut page = alert(AlertKind::Page);
     let entries = &mut page.incident.verdict.ballot.entries;
@@ -29,7 +41,7 @@ fn the_symptom_is_that_of_most_counted_failures() {
     for entry in entries {
         entry.outcome = None;
     }
-    let shown = subject(&Delivery::Alert(Box::new(page)));
+    let shown = subject(&single(page));
     assert_eq!(
         shown,
         "[DOWN] shop (3/5 regions): 3 of 5 regions get no answer to their connection attempts"
@@ -42,7 +54,7 @@ fn a_certificate_is_told_by_its_date_although_a_region_fails() {
     let verdict = &mut notice.incident.verdict;
     (verdict.state, verdict.cause) = (State::Degraded, Cause::TargetTls);
     "certificate ends in 6 days".clone_into(&mut verdict.summary);
-    let shown = subject(&Delivery::Alert(Box::new(notice)));
+    let shown = subject(&single(notice));
     assert_eq!(shown, "[DEGRADED] shop (3/5 regions): certificate ends in 6 days");
 }
 
@@ -50,7 +62,7 @@ fn a_certificate_is_told_by_its_date_although_a_region_fails() {
 fn what_comes_late_says_what_withheld_it() {
     let mut page = alert(AlertKind::Page);
     page.incident.withheld_by = ["maintenance/move".to_owned()].into();
-    let shown = text(&Delivery::Alert(Box::new(page)));
+    let shown = text(&single(page));
     assert!(shown.contains("Withheld by   maintenance/move\n"), "{shown}");
 }
 
@@ -88,5 +100,5 @@ fn a_notice_about_nobody_in_particular_is_only_its_kind() {
         check: None,
         message: "the disk is full".into(),
     };
-    assert_eq!(subject(&Delivery::Operator(bare)), "[OPERATOR] store failing");
+    assert_eq!(subject(&Content::Single(Delivery::Operator(bare))), "[OPERATOR] store failing");
 }

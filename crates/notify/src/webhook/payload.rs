@@ -9,6 +9,7 @@ use quorate_model::{
 };
 use serde::Serialize;
 
+use crate::Content;
 use crate::render::is_weighed;
 
 /// Bytes below which a body stays. Source: Standard Webhooks 1.0.0, "Payload size".
@@ -20,6 +21,10 @@ const CUTS: [Cut; 3] = [
     Cut { text: 200, regions: 32, labels: 16 },
     Cut { text: 100, regions: 8, labels: 0 },
 ];
+
+/// The same of each incident among many.
+const GROUP_CUTS: [Cut; 2] =
+    [Cut { text: 200, regions: 0, labels: 0 }, Cut { text: 20, regions: 0, labels: 0 }];
 
 /// Bounds on what is said.
 #[derive(Clone, Copy)]
@@ -99,6 +104,32 @@ struct RegionVote {
     evidence_milli_nats: u32,
 }
 
+/// Several incidents in one message.
+#[derive(Serialize)]
+struct GroupData {
+    kind: Option<AlertKind>,
+    count: usize,
+    incidents: Vec<Grouped>,
+    /// Incidents that are not listed, to keep the message short.
+    incidents_left_out: usize,
+}
+
+/// One of several incidents: what tells them apart. The rest is in the record of incidents.
+#[derive(Serialize)]
+struct Grouped {
+    incident: String,
+    check: String,
+    target: String,
+    severity: Severity,
+    state: IncidentState,
+    verdict: State,
+    cause: &'static str,
+    summary: String,
+    scope: Scope,
+    opened: String,
+    resolved: Option<String>,
+}
+
 #[derive(Serialize)]
 struct OperatorData {
     kind: NoticeKind,
@@ -110,12 +141,16 @@ struct OperatorData {
 }
 
 /// The body of a message.
-pub(super) fn render(delivery: &Delivery) -> Result<String, serde_json::Error> {
+pub(super) fn render(content: &Content) -> Result<String, serde_json::Error> {
+    let delivery = match content {
+        Content::Single(delivery) => delivery,
+        Content::Group(alerts) => return render_group(content, alerts),
+    };
     let mut body = String::new();
     for cut in CUTS {
         body = match delivery {
-            Delivery::Alert(alert) => write(delivery, alert.at, alert_data(alert, cut))?,
-            Delivery::Operator(notice) => write(delivery, notice.at, operator_data(notice, cut))?,
+            Delivery::Alert(alert) => write(content, alert.at, alert_data(alert, cut))?,
+            Delivery::Operator(notice) => write(content, notice.at, operator_data(notice, cut))?,
         };
         if body.len() < BODY_BYTES_MAX {
             break;
@@ -124,12 +159,31 @@ pub(super) fn render(delivery: &Delivery) -> Result<String, serde_json::Error> {
     Ok(body)
 }
 
+/// Lists all incidents, shorter if need be, and as many as fit if even that is too long.
+fn render_group(content: &Content, alerts: &[Alert]) -> Result<String, serde_json::Error> {
+    let at = alerts.iter().map(|alert| alert.at).max().unwrap_or(Timestamp::EPOCH);
+    for cut in GROUP_CUTS {
+        let body = write(content, at, group_data(alerts, alerts.len(), cut))?;
+        if body.len() < BODY_BYTES_MAX {
+            return Ok(body);
+        }
+    }
+    let mut listed = alerts.len();
+    loop {
+        listed /= 2;
+        let body = write(content, at, group_data(alerts, listed, GROUP_CUTS[1]))?;
+        if listed == 0 || body.len() < BODY_BYTES_MAX {
+            return Ok(body);
+        }
+    }
+}
+
 fn write<T: Serialize>(
-    delivery: &Delivery,
+    content: &Content,
     at: Timestamp,
     data: T,
 ) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Body { event: delivery.event_type(), timestamp: at.to_string(), data })
+    serde_json::to_string(&Body { event: content.event_type(), timestamp: at.to_string(), data })
 }
 
 /// At most `max` characters of `text`.
@@ -179,6 +233,32 @@ fn alert_data(alert: &Alert, to: Cut) -> AlertData {
         runbook: alert.runbook.as_ref().map(|runbook| cut(runbook, to.text)),
         regions: entries.iter().take(to.regions).map(|entry| region(entry, to)).collect(),
         regions_left_out: entries.len().saturating_sub(to.regions),
+    }
+}
+
+fn group_data(alerts: &[Alert], listed: usize, to: Cut) -> GroupData {
+    let grouped = |alert: &Alert| {
+        let incident = &alert.incident;
+        let verdict = &incident.verdict;
+        Grouped {
+            incident: incident.id.to_string(),
+            check: incident.check.to_string(),
+            target: cut(&alert.target, to.text),
+            severity: incident.severity,
+            state: incident.state,
+            verdict: verdict.state,
+            cause: verdict.cause.as_str(),
+            summary: cut(&verdict.summary, to.text),
+            scope: verdict.ballot.scope,
+            opened: incident.opened.to_string(),
+            resolved: incident.resolved.map(|at| at.to_string()),
+        }
+    };
+    GroupData {
+        kind: alerts.first().map(|alert| alert.kind),
+        count: alerts.len(),
+        incidents: alerts.iter().take(listed).map(grouped).collect(),
+        incidents_left_out: alerts.len().saturating_sub(listed),
     }
 }
 

@@ -5,14 +5,15 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use quorate_model::{AlertKind, Delivery, Timestamp};
+use quorate_model::{AlertKind, Timestamp};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::sample::{about, alert, notice};
+use crate::Content;
+use crate::sample::{about, alert, group, notice, single};
 
 /// 24 bytes. Source: the example of Standard Webhooks 1.0.0.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -22,7 +23,7 @@ fn message() -> Message {
     Message {
         id: "msg_p5jXN8AQM9LWM0D4loKWxJek".into(),
         attempt_at: Timestamp::from_micros(1_614_265_330_999_999),
-        delivery: about(AlertKind::Page),
+        content: about(AlertKind::Page),
     }
 }
 
@@ -364,8 +365,8 @@ fn debug_shows_no_secret() {
     assert!(!shown.contains("s3cret") && !shown.contains(&SECRET[6..]), "{shown}");
 }
 
-fn pretty(delivery: &Delivery) -> String {
-    let body = payload::render(delivery).unwrap();
+fn pretty(content: &Content) -> String {
+    let body = payload::render(content).unwrap();
     let value: Value = serde_json::from_str(&body).unwrap();
     serde_json::to_string_pretty(&value).unwrap()
 }
@@ -400,13 +401,33 @@ fn a_body_stays_below_20_kilobytes_and_still_tells_what_happened() {
         entry.message.clone_from(&long);
     }
     huge.incident.verdict.summary = long.clone();
-    let body = payload::render(&Delivery::Alert(Box::new(huge))).unwrap();
+    let body = payload::render(&single(huge)).unwrap();
     assert!(body.len() < payload::BODY_BYTES_MAX, "{}", body.len());
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["data"]["check"], "shop");
     let listed = body["data"]["regions"].as_array().unwrap().len();
     assert!(listed > 0);
     assert_eq!(body["data"]["regions_left_out"], 300 - listed);
+}
+
+#[test]
+fn grouped_payload() {
+    insta::assert_snapshot!(pretty(&group(AlertKind::Page, 2)));
+    let over: Value = serde_json::from_str(&pretty(&group(AlertKind::Resolved, 2))).unwrap();
+    assert_eq!(over["type"], "incidents.resolved");
+}
+
+#[test]
+fn a_body_about_many_checks_stays_below_20_kilobytes_and_says_what_it_leaves_out() {
+    for (count, least) in [(50, 50), (1_000, 30)] {
+        let body = payload::render(&group(AlertKind::Page, count)).unwrap();
+        assert!(body.len() < payload::BODY_BYTES_MAX, "{}", body.len());
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let listed = body["data"]["incidents"].as_array().unwrap().len();
+        assert!(listed >= least, "{listed} of {count}");
+        assert_eq!(body["data"]["count"], count);
+        assert_eq!(body["data"]["incidents_left_out"], count - listed);
+    }
 }
 
 #[test]

@@ -209,8 +209,22 @@ impl Player {
         self.trace.say(self.now, said);
         for (_, alert) in alerts {
             let incident = alert.incident.id.to_string();
-            let said = Said::Alert { check: check.clone(), kind: alert.kind, incident };
-            self.trace.say(self.now, said);
+            let (check, kind) = (check.clone(), alert.kind);
+            let is_grouped = alert.held_until.is_some();
+            let said = Said::Alert { check, kind, incident, is_grouped };
+            match alert.held_until {
+                Some(due) => self.push(due, Job::Tell(Box::new(said))),
+                None => self.trace.say(self.now, said),
+            }
+        }
+    }
+
+    /// Sends what was held. The store keeps it while the coordinator is gone.
+    pub(super) fn tell(&mut self, said: Box<Said>) {
+        if self.coordinator.is_up() {
+            self.trace.say(self.now, *said);
+        } else {
+            self.later(Duration::from_secs(1), Job::Tell(said));
         }
     }
 

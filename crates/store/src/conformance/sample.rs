@@ -113,6 +113,7 @@ pub fn entry(receiver: &str, incident: &Incident, kind: AlertKind, due: i64) -> 
         target: "https://shop.example.com/".to_owned(),
         labels: BTreeMap::from([("team".to_owned(), "web".to_owned())]),
         runbook: None,
+        held_until: None,
         incident: incident.clone(),
     };
     outbox(receiver, Delivery::Alert(Box::new(alert)), due)

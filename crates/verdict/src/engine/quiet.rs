@@ -49,6 +49,7 @@ impl Engine {
         let Some(ix) = self.by_check.get(check).filter(|_| self.is_quiet(check, now)) else {
             return false;
         };
+        let told = effects.len();
         stretches.sort_by_key(|stretch| stretch.last.received);
         for stretch in &stretches {
             let last = &stretch.last;
@@ -86,6 +87,7 @@ impl Engine {
         }
         self.judge(ix, now, effects);
         self.run_due(now, effects);
+        self.bursts.hold(&mut effects[told..], &self.fleet.policy, now);
         true
     }
 
