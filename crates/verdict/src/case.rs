@@ -10,6 +10,7 @@ mod intermittent;
 mod mute;
 mod onset;
 mod origin;
+mod past;
 mod places;
 mod publish;
 mod pursue;
@@ -43,6 +44,8 @@ use crate::quorum::Ruling;
 use crate::resolvers::Resolvers;
 use crate::vote::{Group, Reading, Say, Sight, Taken};
 use crate::{Effect, recovery};
+pub(crate) use past::Lateness;
+use past::Past;
 use remember::Kept;
 pub(crate) use trial::Trial;
 
@@ -73,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) hosts: Hosts,
     pub(crate) conflicts: Conflicts,
     pub(crate) resolvers: Resolvers,
+    pub(crate) lateness: Lateness,
 }
 
 /// Everything about one check.
@@ -104,6 +108,7 @@ pub(crate) struct Case {
     /// Whether some agent may reach the target only by its second resolver.
     asks_second: bool,
     links: Option<Box<Links>>,
+    past: Option<Box<Past>>,
     pub(crate) alarm: Option<Timestamp>,
 }
 
@@ -132,6 +137,7 @@ impl Case {
             is_paced: false,
             asks_second: false,
             links: None,
+            past: None,
             alarm: None,
             check,
         }
@@ -211,7 +217,11 @@ impl Case {
         let started = result.started.min(ctx.now);
         let fresh_until = started + freshness(&self.check) + self.announced_delay(result);
         let region = ctx.roster.agent(agent).region;
-        if result.revision != self.check.revision || fresh_until <= ctx.now {
+        if fresh_until <= ctx.now {
+            self.note_late(ctx, result);
+            return None;
+        }
+        if result.revision != self.check.revision {
             return None;
         }
         let group = self.group(region)?;
@@ -314,6 +324,7 @@ impl Case {
         self.dispute(ctx, &mut shared.conflicts);
         self.consult(ctx, &mut shared.resolvers);
         self.publish(ctx, &count, filing, effects);
+        self.recount(ctx, shared, effects);
         self.keep(ctx, effects);
         self.wake(ctx, &count)
     }
@@ -352,6 +363,7 @@ impl Case {
             recovery::due(&self.memory, time),
             incident::digest_due(&self.memory, policy),
             self.memory.owed,
+            self.past_due(),
             self.certificate_wake(ctx),
             self.mutes.wake(),
             self.serves_at(),

@@ -27,6 +27,7 @@ impl Case {
             && is_published
             && is_settled
             && self.episode.is_none()
+            && self.past.is_none()
             && !self.asks_second
             && ctx.now >= self.grace
             && self.groups.iter().all(is_well)

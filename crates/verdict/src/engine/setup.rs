@@ -86,6 +86,7 @@ impl Engine {
         };
         if let Some(mut case) = self.cases[ix.0 as usize].take() {
             self.alarms.disarm(&mut case.alarm, Subject::Check(ix));
+            case.forget_past(&mut self.shared);
             effects.extend(case.withdraw(now).map(|end| Effect::Transition(Box::new(end))));
         }
         self.free.push(ix);

@@ -15,6 +15,7 @@ mod origin;
 mod origin_news;
 mod origin_rounds;
 mod outage;
+mod past;
 mod places;
 mod properties;
 mod replay;

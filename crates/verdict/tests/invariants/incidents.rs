@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_model::{AlertKind, IncidentId, IncidentState, Severity, State};
+use quorate_model::{AlertKind, Incident, IncidentId, IncidentState, Severity, State};
 
 use crate::composition::{Composition, Fault, What, failure};
 use crate::draw::Dice;
@@ -46,6 +46,8 @@ struct Told {
     paged: bool,
     pages: u32,
     ends: u32,
+    /// Whether it was put on record when it was over.
+    only_on_record: bool,
 }
 
 #[test]
@@ -81,12 +83,27 @@ fn invariant_9_each_incident_is_told_once_and_its_end_once() {
             if entry.pages > incident.reopened + 1 || entry.ends > incident.reopened + 1 {
                 return Err(format!("{entry:?} at {at:?}, reopened {} times", incident.reopened));
             }
-            if incident.severity == Severity::Page && !entry.paged {
+            if before.is_none() && incident.state == IncidentState::Resolved {
+                // It was over before anybody heard of it.
+                entry.only_on_record = true;
+            }
+            if incident.severity == Severity::Page && !entry.paged && !entry.only_on_record {
                 return Err(format!("a page that nobody got at {at:?}"));
             }
         }
         if world.state() != State::Up {
             return Err(format!("{} although all is well for long", world.state()));
+        }
+        for (id, incident) in &last {
+            let until = |incident: &Incident| incident.resolved.unwrap_or(incident.opened);
+            let is_same = |other: &Incident| {
+                other.id != *id
+                    && other.first_failure <= until(incident)
+                    && incident.first_failure <= until(other)
+            };
+            if told[id].only_on_record && last.values().any(is_same) {
+                return Err(format!("{id} is on record twice"));
+            }
         }
         for (id, incident) in last {
             let entry = &told[&id];
