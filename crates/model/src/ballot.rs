@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::words::words;
-use crate::{AgentId, Outcome, RegionId, RoundId, Timestamp};
+use crate::{AgentId, CheckId, Outcome, RegionId, RoundId, Timestamp};
 
 words! {
     /// The coordinator's judgement of a check, mildest first; `unknown` is beside the order.
@@ -124,6 +124,26 @@ words! {
     }
 }
 
+words! {
+    /// What the check that probes an origin shows of it.
+    OriginFinding {
+        /// It works.
+        Works = "works",
+        /// It fails.
+        Fails = "fails",
+    }
+}
+
+words! {
+    /// Why nobody is told yet that an origin is down.
+    OriginHold {
+        /// The messages of its check are withheld.
+        Muted = "muted",
+        /// It may still be over in time to be ignored.
+        Brief = "brief",
+    }
+}
+
 /// Failing regions of live regions, such as `3/5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Scope {
@@ -167,6 +187,26 @@ pub struct BallotEntry {
     pub evidence_milli_nats: u32,
 }
 
+/// What was known of the origin behind a target when a ballot was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BallotOrigin {
+    /// The check that probes it.
+    pub check: CheckId,
+    /// What enough of its regions agree on; `None` if nothing can be concluded.
+    pub finding: Option<OriginFinding>,
+    /// Regions that found it well since the trouble began.
+    pub working: u32,
+    /// Regions that found it broken since then.
+    pub failing: u32,
+    /// Regions that probe it; 0 if nothing is known at all.
+    pub configured: u32,
+    /// Since when it works or fails, as far as is known.
+    pub since: Option<Timestamp>,
+    /// Why nobody is told yet that the target lacks its origin; `None` if that is told, or something
+    /// else is wrong too.
+    pub hold: Option<OriginHold>,
+}
+
 /// Who voted what when a verdict was reached. Judging it again gives the same verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ballot {
@@ -190,6 +230,9 @@ pub struct Ballot {
     /// regions alone decides.
     #[serde(default)]
     pub need_milli_nats: u32,
+    /// What was known of the origin, if the check names one and it mattered.
+    #[serde(default)]
+    pub origin: Option<BallotOrigin>,
 }
 
 /// The judgement of a check, with its proof.
@@ -210,4 +253,38 @@ pub struct Verdict {
     pub since: Timestamp,
     /// Who voted what.
     pub ballot: Ballot,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ballot_that_was_stored_without_an_origin_is_still_read() {
+        let ballot = Ballot {
+            taken: Timestamp::from_micros(7),
+            quorum: 3,
+            quorum_effective: 3,
+            scope: Scope::default(),
+            rounds: Vec::new(),
+            entries: Vec::new(),
+            evidence_milli_nats: 0,
+            need_milli_nats: 0,
+            origin: Some(BallotOrigin {
+                check: "shop-origin".parse().unwrap(),
+                finding: Some(OriginFinding::Fails),
+                working: 0,
+                failing: 5,
+                configured: 5,
+                since: Some(Timestamp::from_micros(5)),
+                hold: Some(OriginHold::Brief),
+            }),
+        };
+        let mut stored = serde_json::to_value(&ballot).unwrap();
+        assert_eq!(stored["origin"]["finding"], "fails");
+        assert_eq!(serde_json::from_value::<Ballot>(stored.clone()).unwrap(), ballot);
+        stored.as_object_mut().unwrap().remove("origin").unwrap();
+        let old: Ballot = serde_json::from_value(stored).unwrap();
+        assert_eq!(old, Ballot { origin: None, ..ballot });
+    }
 }

@@ -25,7 +25,10 @@ mod time;
 mod words;
 
 pub use alert::{Alert, AlertKind, Delivery, NoticeKind, OperatorNotice};
-pub use ballot::{Ballot, BallotEntry, Cause, Counted, Flag, Scope, State, Verdict};
+pub use ballot::{
+    Ballot, BallotEntry, BallotOrigin, Cause, Counted, Flag, OriginFinding, OriginHold, Scope,
+    State, Verdict,
+};
 pub use check::{
     AlertPolicy, CertificatePolicy, Check, FleetPolicy, PartialPolicy, Quorum, Revision,
 };

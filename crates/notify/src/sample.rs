@@ -76,6 +76,7 @@ pub(crate) fn alert(kind: AlertKind) -> Alert {
                     quorum_effective: 3,
                     evidence_milli_nats: 20_661,
                     need_milli_nats: 19_388,
+                    origin: None,
                     scope: Scope { failing: 3, live: 5, configured: 5 },
                     rounds: vec![],
                     entries: votes,

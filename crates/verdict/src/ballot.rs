@@ -132,6 +132,7 @@ impl<'a> Votes<'a> {
                 .collect(),
             evidence_milli_nats: nats(proof.map_or(0, |proof| proof.evidence)),
             need_milli_nats: nats(proof.map_or(0, |proof| proof.need)),
+            origin: self.origin(state),
         }
     }
 
@@ -186,7 +187,7 @@ impl<'a> Votes<'a> {
         }
         parts.extend(self.proof_in_words(ctx, state));
         parts.extend(also_dated);
-        match self.origin_in_words(state) {
+        match self.origin(state).as_ref().map(origin::in_words) {
             Some(words) if self.is_cached() => parts.insert(0, words),
             words => parts.extend(words),
         }

@@ -25,10 +25,9 @@
 
 use std::collections::BTreeMap;
 
-use quorate_model::{Cause, Outcome, Phase, Reason, Region, StatusInfo};
+use quorate_model::{Cause, OriginFinding, Outcome, Phase, Reason, Region, StatusInfo};
 
 use crate::edge::{self, Edge};
-use crate::origin::Finding;
 use crate::vote::Lookup;
 
 /// One region's evidence.
@@ -55,7 +54,7 @@ pub(crate) fn of_failures(
     failing: &[Witness<'_>],
     fine: &[Witness<'_>],
     needed: usize,
-    origin: Option<Finding>,
+    origin: Option<OriginFinding>,
 ) -> Vec<Cause> {
     if failing.is_empty() {
         return vec![Cause::None];
@@ -70,8 +69,8 @@ pub(crate) fn of_failures(
     if failing.iter().filter(|witness| is_nameless(witness)).count() >= needed {
         fitting.push(Cause::TargetDns);
     }
-    let works = origin == Some(Finding::Works) && failing.len() > fine.len();
-    if origin == Some(Finding::Fails) {
+    let works = origin == Some(OriginFinding::Works) && failing.len() > fine.len();
+    if origin == Some(OriginFinding::Fails) {
         fitting.push(Cause::Origin);
     } else if works && fine.is_empty() {
         fitting.push(Cause::Cdn);
@@ -85,7 +84,7 @@ pub(crate) fn of_failures(
         fitting.push(Cause::Cdn);
     }
     let is_told = failing.iter().all(|witness| witness.status.is_some_and(is_of_origin));
-    if is_told && origin != Some(Finding::Fails) {
+    if is_told && origin != Some(OriginFinding::Fails) {
         fitting.push(Cause::Origin);
     }
     let symptom = dominant_symptom(failing).filter(|symptom| !fitting.contains(symptom));
@@ -270,7 +269,7 @@ mod tests {
             let fine: Vec<_> = fine.iter().map(|region| witness(region, Outcome::Ok)).collect();
             of_failures(&failing, &fine, 2, Some(finding))[0]
         };
-        let (works, fails) = (Finding::Works, Finding::Fails);
+        let (works, fails) = (OriginFinding::Works, OriginFinding::Fails);
         assert_eq!(first(&[&a, &b, &c], &[], works), Cause::Cdn, "whatever its edges say");
         assert_eq!(first(&[&a, &b, &c], &[], fails), Cause::Origin);
         assert_eq!(first(&[&a, &c, &d], &[&b], works), Cause::Cdn);

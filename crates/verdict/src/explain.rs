@@ -3,8 +3,8 @@
 //! Works from the verdict alone, so a stored one can be explained as well as the present one.
 
 use quorate_model::{
-    Ballot, BallotEntry, CheckId, Counted, Flag, HumanDuration, Odds, Outcome, RoundId, State,
-    Verdict,
+    Ballot, BallotEntry, BallotOrigin, CheckId, Counted, Flag, HumanDuration, Odds, OriginFinding,
+    OriginHold, Outcome, RoundId, State, Verdict,
 };
 
 use crate::ballot::reason;
@@ -32,6 +32,7 @@ pub fn ballot_in_words(check: &CheckId, verdict: &Verdict) -> Vec<String> {
         let rounds: Vec<String> = ballot.rounds.iter().map(RoundId::to_string).collect();
         words.push(format!("all regions were asked at once in {noun} {}", rounds.join(", ")));
     }
+    words.extend(verdict.ballot.origin.as_ref().map(|origin| behind(verdict.state, origin)));
     words.extend(shortfall(verdict));
     words.push(consequence(verdict).to_owned());
     words.extend(verdict.flags.iter().map(|flag| about(*flag).to_owned()));
@@ -87,6 +88,36 @@ fn arithmetic(verdict: &Verdict) -> String {
             ballot.quorum
         ),
         needed => format!("{seen}; at least {needed} must fail for down"),
+    }
+}
+
+/// What the origin's check says about who is in trouble.
+fn behind(state: State, origin: &BallotOrigin) -> String {
+    let name = &origin.check;
+    let words = match (state, origin.finding) {
+        (_, None) => format!(
+            "what {name} shows is not enough to tell the origin from what stands in front of it"
+        ),
+        (State::Down, Some(OriginFinding::Works)) => format!(
+            "{name} works although this fails, so what stands in front of the origin is in trouble"
+        ),
+        (State::Down, Some(OriginFinding::Fails)) => {
+            format!("{name} fails too, so the origin is in trouble, not what stands in front of it")
+        }
+        (_, Some(OriginFinding::Works)) => format!("{name} works again"),
+        (_, Some(OriginFinding::Fails)) => {
+            format!("{name} fails while this answers: users are served without the origin")
+        }
+    };
+    match origin.hold {
+        Some(OriginHold::Muted) => {
+            format!("{words}; {name} is muted, so that is told to nobody yet")
+        }
+        Some(OriginHold::Brief) => format!(
+            "{words}; that is told to nobody until it has lasted for the `ignore_shorter_than` of \
+             {name}"
+        ),
+        None => words,
     }
 }
 
@@ -157,6 +188,7 @@ fn consequence(verdict: &Verdict) -> &'static str {
     let fails = |entry: &BallotEntry| {
         entry.counted == Counted::Yes && entry.outcome.is_some_and(|outcome| !outcome.is_success())
     };
+    let is_held = ballot.origin.as_ref().is_some_and(|origin| origin.hold.is_some());
     let is_muted =
         verdict.flags.iter().any(|flag| matches!(flag, Flag::Maintenance | Flag::Silenced));
     match verdict.state {
@@ -176,6 +208,9 @@ fn consequence(verdict: &Verdict) -> &'static str {
         State::Down => "the quorum fails, so this pages",
         State::Partial | State::Degraded if verdict.flags.contains(&Flag::Recovering) => {
             "its incident is open and told; the end is told once success has lasted"
+        }
+        State::Degraded if is_held && ballot.scope.failing == 0 => {
+            "it answers and only lacks its origin, of which nobody is told yet"
         }
         State::Degraded => "it answers, though not as it should, so this is a notice and no page",
         State::Partial => {

@@ -161,6 +161,7 @@ pub(crate) fn withdraw(
             entries: Vec::new(),
             evidence_milli_nats: 0,
             need_milli_nats: 0,
+            origin: None,
         },
     };
     // Should the check come back, it begins anew.

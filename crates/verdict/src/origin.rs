@@ -40,34 +40,16 @@
 //! at 121 s; all regions are asked about both at 123 s. At 133 s the front is down in five regions,
 //! while the origin has answered five probes that started at 123 s: `cdn`.
 
-use quorate_model::{CheckId, Timestamp};
+use quorate_model::{CheckId, OriginFinding, OriginHold, Timestamp};
 
 use crate::alarms::CheckIx;
 use crate::count::Count;
 use crate::episode::Purse;
 
-/// What the probes of an origin say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Finding {
-    /// It works.
-    Works,
-    /// It fails.
-    Fails,
-}
-
-/// Why nobody is to be told yet that an origin is down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
-    /// Its messages are withheld.
-    Muted,
-    /// It may still be over in time to be ignored.
-    Brief,
-}
-
 /// What is known of an origin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Known {
-    pub(crate) finding: Option<Finding>,
+    pub(crate) finding: Option<OriginFinding>,
     /// Regions that found it well by what they probed since then.
     pub(crate) working: usize,
     /// Regions that found it broken.
@@ -81,7 +63,7 @@ pub(crate) struct Known {
     /// Its last success before that.
     pub(crate) worked: Option<Timestamp>,
     /// Why that is no news yet, if it is none.
-    pub(crate) held: Option<Held>,
+    pub(crate) hold: Option<OriginHold>,
 }
 
 /// How many regions must agree: the quorum in force, and more than half of those that are live.
@@ -89,27 +71,13 @@ pub(crate) fn enough(count: &Count) -> Option<usize> {
     count.needed.map(|needed| needed.max(count.tally.live / 2 + 1))
 }
 
-impl Known {
-    /// What was found, in a sentence.
-    pub(crate) fn in_words(&self, name: &CheckId) -> String {
-        let Self { working, failing, configured, .. } = *self;
-        let noun = if configured == 1 { "region" } else { "regions" };
-        let (verb, count) = match self.finding {
-            Some(Finding::Works) => ("works", working),
-            Some(Finding::Fails) => ("fails", failing),
-            None if working + failing == 0 => {
-                return format!("origin check {name}: nothing known since the failure");
-            }
-            None => {
-                return format!(
-                    "origin check {name}: no conclusion, works in {working} and fails in \
-                     {failing} of {configured} {noun}"
-                );
-            }
-        };
-        let since = self.since.map_or_else(String::new, |since| format!(" since {since}"));
-        format!("origin check {name}: {verb} in {count} of {configured} {noun}{since}")
-    }
+/// What stands in for an origin that is down.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cache {
+    /// Whether users are served although it is down.
+    pub(crate) is_serving: bool,
+    /// Why nobody is told of that yet, if nothing else is wrong.
+    pub(crate) hold: Option<OriginHold>,
 }
 
 /// What a verdict is told of the origin behind its check.
@@ -118,8 +86,7 @@ pub(crate) struct Behind<'a> {
     /// The check that probes it.
     pub(crate) check: &'a CheckId,
     pub(crate) known: &'a Known,
-    /// Whether users are served although it is down.
-    pub(crate) is_cached: bool,
+    pub(crate) cache: Cache,
 }
 
 /// How a check hangs together with others.
@@ -144,10 +111,9 @@ impl Links {
     pub(crate) fn is_wanted(&self, now: Timestamp) -> bool {
         self.wanted.is_some_and(|at| at <= now)
     }
-
     /// What a verdict is told of the origin; `None` without one.
-    pub(crate) fn behind(&self, is_cached: bool) -> Option<Behind<'_>> {
+    pub(crate) fn behind(&self, cache: Cache) -> Option<Behind<'_>> {
         let (_, check) = self.origin.as_ref()?;
-        Some(Behind { check, known: &self.known, is_cached })
+        Some(Behind { check, known: &self.known, cache })
     }
 }

@@ -277,4 +277,11 @@ mod tests {
         assert_snapshot!(told(&sample::incidents()[0]).join("\n"));
         assert_snapshot!(told(&sample::incidents()[1]).join("\n"));
     }
+
+    #[test]
+    fn a_verdict_says_who_voted_and_what_its_origin_shows() {
+        let check = sample::checks().swap_remove(1);
+        let verdict = check.verdict.expect("a verdict");
+        assert_snapshot!(words(&check.name, verdict).expect("words").join("\n"));
+    }
 }

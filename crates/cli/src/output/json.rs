@@ -83,7 +83,20 @@ fn ballot(ballot: &v1::Ballot) -> Value {
         "evidence_milli_nats": ballot.evidence_milli_nats,
         "need_milli_nats": ballot.need_milli_nats,
         "rounds": ballot.rounds,
+        "origin": ballot.origin.as_ref().map(origin),
         "votes": ballot.votes.iter().map(vote).collect::<Vec<_>>(),
+    })
+}
+
+fn origin(origin: &v1::BallotOrigin) -> Value {
+    json!({
+        "check": bare(&origin.check),
+        "finding": text(&origin.finding),
+        "working_regions": origin.working_region_count,
+        "failing_regions": origin.failing_region_count,
+        "configured_regions": origin.configured_region_count,
+        "since": time(origin.since_time.as_ref()),
+        "hold": text(&origin.hold),
     })
 }
 

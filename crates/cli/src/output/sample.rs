@@ -50,6 +50,15 @@ pub(super) fn verdict() -> v1::Verdict {
             quorum_effective: 3,
             evidence_milli_nats: 20_661,
             need_milli_nats: 19_388,
+            origin: Some(v1::BallotOrigin {
+                check: "checks/shop-origin".to_owned(),
+                finding: "works".to_owned(),
+                working_region_count: 4,
+                failing_region_count: 0,
+                configured_region_count: 5,
+                since_time: at(195),
+                hold: String::new(),
+            }),
             rounds: vec![17],
             votes: vec![
                 vote("fra", ["fail", "connect", "timeout"], "yes"),
@@ -65,7 +74,7 @@ pub(super) fn verdict() -> v1::Verdict {
     }
 }
 
-pub(super) fn checks() -> Vec<v1::Check> {
+pub(crate) fn checks() -> Vec<v1::Check> {
     let shop = v1::Check {
         name: "checks/shop".to_owned(),
         kind: "http".to_owned(),

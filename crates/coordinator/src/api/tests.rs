@@ -63,6 +63,7 @@ fn verdict(state: State) -> Verdict {
             quorum_effective: 2,
             evidence_milli_nats: 0,
             need_milli_nats: 0,
+            origin: None,
             scope: Scope { failing: 0, live: 3, configured: 3 },
             rounds: Vec::new(),
             entries: Vec::new(),

@@ -209,6 +209,7 @@ fn unknown(check: &Check, now: Timestamp) -> Verdict {
             quorum_effective: quorum,
             evidence_milli_nats: 0,
             need_milli_nats: 0,
+            origin: None,
             scope: Scope { failing: 0, live: 0, configured: count(check.regions.len()) },
             rounds: Vec::new(),
             entries: Vec::new(),

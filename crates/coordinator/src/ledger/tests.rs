@@ -21,6 +21,7 @@ fn verdict(state: State) -> Verdict {
             quorum_effective: 1,
             evidence_milli_nats: 0,
             need_milli_nats: 0,
+            origin: None,
             scope: Scope::default(),
             rounds: Vec::new(),
             entries: Vec::new(),

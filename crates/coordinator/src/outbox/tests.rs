@@ -143,6 +143,7 @@ fn page(check: &str, at: Timestamp, held_until: Option<Timestamp>) -> Alert {
             entries: Vec::new(),
             evidence_milli_nats: 0,
             need_milli_nats: 0,
+            origin: None,
         },
     };
     Alert {

@@ -57,6 +57,35 @@ pub struct Ballot {
     /// regions alone decides.
     #[prost(int32, tag = "7")]
     pub need_milli_nats: i32,
+    /// What was known of the origin, if the check names one and it mattered.
+    #[prost(message, optional, tag = "8")]
+    pub origin: ::core::option::Option<BallotOrigin>,
+}
+/// What was known of the origin behind a target when a ballot was taken.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BallotOrigin {
+    /// `checks/{check}` that probes it.
+    #[prost(string, tag = "1")]
+    pub check: ::prost::alloc::string::String,
+    /// `works` or `fails`, as enough of its regions agree; empty if nothing can be concluded.
+    #[prost(string, tag = "2")]
+    pub finding: ::prost::alloc::string::String,
+    /// Regions that found it well since the trouble began.
+    #[prost(int32, tag = "3")]
+    pub working_region_count: i32,
+    /// Regions that found it broken since then.
+    #[prost(int32, tag = "4")]
+    pub failing_region_count: i32,
+    /// Regions that probe it. 0 if nothing is known at all.
+    #[prost(int32, tag = "5")]
+    pub configured_region_count: i32,
+    /// Since when it works or fails, as far as is known.
+    #[prost(message, optional, tag = "6")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why nobody is told yet that the target lacks its origin: `muted` or `brief`; empty if that is
+    /// told, or something else is wrong too.
+    #[prost(string, tag = "7")]
+    pub hold: ::prost::alloc::string::String,
 }
 /// One region's line on a ballot.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

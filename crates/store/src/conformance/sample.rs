@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate_model::{
-    Alert, AlertKind, Ballot, BallotEntry, BootId, Cause, Counted, Delivery, Evidence, Health,
-    Incident, IncidentId, IncidentState, NoticeKind, Observation, OperatorNotice, Outcome, Phase,
-    PhaseTiming, ProbeResult, Reason, ResultId, Revision, RoundId, Scope, Severity, State,
-    Timestamp, Verdict,
+    Alert, AlertKind, Ballot, BallotEntry, BallotOrigin, BootId, Cause, Counted, Delivery,
+    Evidence, Health, Incident, IncidentId, IncidentState, NoticeKind, Observation, OperatorNotice,
+    OriginFinding, OriginHold, Outcome, Phase, PhaseTiming, ProbeResult, Reason, ResultId,
+    Revision, RoundId, Scope, Severity, State, Timestamp, Verdict,
 };
 
 use crate::{DeliveryState, OutboxEntry, Transition, Write};
@@ -77,6 +77,15 @@ pub fn verdict(state: State, millis: i64, rounds: &[u64]) -> Verdict {
             quorum_effective: 2,
             evidence_milli_nats: 0,
             need_milli_nats: 0,
+            origin: Some(BallotOrigin {
+                check: id("shop-origin"),
+                finding: Some(OriginFinding::Fails),
+                working: 1,
+                failing: 2,
+                configured: 3,
+                since: Some(at(1_000)),
+                hold: Some(OriginHold::Brief),
+            }),
             scope: Scope { failing: 1, live: 3, configured: 3 },
             rounds: rounds.iter().copied().map(RoundId).collect(),
             entries: ["fra", "iad", "nrt"].into_iter().map(entry).collect(),

@@ -1,28 +1,31 @@
 //! The edge that fails and the origin behind the target, in words.
 
-use quorate_model::State;
+use quorate_model::{BallotOrigin, OriginFinding, OriginHold, State};
 
-use super::Votes;
+use super::{Votes, number};
 use crate::case::Context;
 use crate::edge;
-use crate::origin::Held;
 use crate::vote::Reading;
 
 impl<'a> Votes<'a> {
     /// Whether users are served although the origin is down.
     pub(super) fn is_cached(&self) -> bool {
-        self.behind.is_some_and(|behind| behind.is_cached)
+        self.behind.is_some_and(|behind| behind.cache.is_serving)
     }
 
     /// What is known of the origin, where it matters.
-    pub(super) fn origin_in_words(&self, state: State) -> Option<String> {
+    pub(super) fn origin(&self, state: State) -> Option<BallotOrigin> {
         let behind = self.behind?;
-        let matters = state == State::Down || state == State::Degraded && behind.is_cached;
-        let words = matters.then(|| behind.known.in_words(behind.check))?;
-        Some(match behind.known.held.filter(|_| behind.is_cached) {
-            Some(Held::Muted) => format!("{words}, and is muted"),
-            Some(Held::Brief) => format!("{words}, not for long enough to be told"),
-            None => words,
+        let matters = state == State::Down || state == State::Degraded && behind.cache.is_serving;
+        let known = matters.then_some(behind.known)?;
+        Some(BallotOrigin {
+            check: behind.check.clone(),
+            finding: known.finding,
+            working: number(known.working),
+            failing: number(known.failing),
+            configured: number(known.configured),
+            since: known.since,
+            hold: behind.cache.hold.filter(|_| state == State::Degraded),
         })
     }
 
@@ -35,4 +38,30 @@ impl<'a> Votes<'a> {
         let fine = self.witnesses(ctx, &Reading::succeeds);
         edge::of(&failing, &fine)
     }
+}
+
+/// What was found of an origin, in a sentence.
+pub(super) fn in_words(origin: &BallotOrigin) -> String {
+    let BallotOrigin { check, working, failing, configured, .. } = origin;
+    let noun = if *configured == 1 { "region" } else { "regions" };
+    let (verb, count) = match origin.finding {
+        Some(OriginFinding::Works) => ("works", working),
+        Some(OriginFinding::Fails) => ("fails", failing),
+        None if working + failing == 0 => {
+            return format!("origin check {check}: nothing known since the failure");
+        }
+        None => {
+            return format!(
+                "origin check {check}: no conclusion, works in {working} and fails in {failing} of \
+                 {configured} {noun}"
+            );
+        }
+    };
+    let since = origin.since.map_or_else(String::new, |since| format!(" since {since}"));
+    let hold = match origin.hold {
+        Some(OriginHold::Muted) => ", and is muted",
+        Some(OriginHold::Brief) => ", not for long enough to be told",
+        None => "",
+    };
+    format!("origin check {check}: {verb} in {count} of {configured} {noun}{since}{hold}")
 }

@@ -1,11 +1,11 @@
 //! Front and origin: what each tells the other.
 
-use quorate_model::{CheckId, State, Timestamp};
+use quorate_model::{CheckId, OriginFinding, OriginHold, State, Timestamp};
 
 use super::{Case, Context};
 use crate::alarms::CheckIx;
 use crate::count::Count;
-use crate::origin::{self, Finding, Held, Known};
+use crate::origin::{self, Cache, Known};
 use crate::vote::Reading;
 
 impl Case {
@@ -120,9 +120,9 @@ impl Case {
         };
         let agree = |regions| origin::enough(&count).is_some_and(|enough| regions >= enough);
         let finding = if agree(count.succeeding) {
-            Some(Finding::Works)
+            Some(OriginFinding::Works)
         } else if agree(count.tally.failing) || stays_down() {
-            Some(Finding::Fails)
+            Some(OriginFinding::Fails)
         } else {
             None
         };
@@ -133,19 +133,19 @@ impl Case {
             failing: count.tally.failing,
             configured: count.tally.configured,
             since: match finding {
-                Some(Finding::Fails) => broke.or(failing.map(|reading| reading.since).min()),
-                Some(Finding::Works) | None => Some(cut),
+                Some(OriginFinding::Fails) => broke.or(failing.map(|reading| reading.since).min()),
+                Some(OriginFinding::Works) | None => Some(cut),
             },
             broke,
             worked: self.memory.last_success.filter(|last| broke.is_some_and(|at| *last < at)),
-            held: self.held_back().filter(|_| is_down),
+            hold: self.held_back().filter(|_| is_down),
         }
     }
 
     /// Why nobody is told yet that it is down, if it is.
-    fn held_back(&self) -> Option<Held> {
-        let brief = self.memory.owed.map(|_| Held::Brief);
-        if self.mutes.is_active() { Some(Held::Muted) } else { brief }
+    fn held_back(&self) -> Option<OriginHold> {
+        let brief = self.memory.owed.map(|_| OriginHold::Brief);
+        if self.mutes.is_active() { Some(OriginHold::Muted) } else { brief }
     }
 
     fn known(&self) -> Known {
@@ -173,7 +173,18 @@ impl Case {
 
     /// Whether it is degraded by its origin only, of which nobody is to be told yet.
     pub(super) fn is_no_news(&self, count: &Count) -> bool {
-        self.known().held.is_some() && count.condition() < Some(State::Degraded)
+        self.hold(count).is_some()
+    }
+
+    /// Why nobody is to be told yet of an origin that is all that is wrong.
+    fn hold(&self, count: &Count) -> Option<OriginHold> {
+        self.known().hold.filter(|_| count.condition() < Some(State::Degraded))
+    }
+
+    /// How users are served without the origin.
+    pub(super) fn cache(&self, count: &Count) -> Cache {
+        let is_serving = self.is_served_from_cache(count);
+        Cache { is_serving, hold: self.hold(count).filter(|_| is_serving) }
     }
 
     /// The check fell: only what was probed since a second region failed, and since the suspicion

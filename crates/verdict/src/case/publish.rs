@@ -26,8 +26,8 @@ impl Case {
         }
         let state = if is_blind { State::Unknown } else { self.shown() };
         let flags = self.flags(ctx, state);
-        let is_cached = self.is_served_from_cache(count);
-        let behind = self.links.as_deref().and_then(|links| links.behind(is_cached));
+        let cache = self.cache(count);
+        let behind = self.links.as_deref().and_then(|links| links.behind(cache));
         let votes = Votes { groups: &self.groups, count, near: self.near_end(ctx), behind };
         let old = self.verdict.as_ref();
         let scope = votes.scope(state);
@@ -81,8 +81,8 @@ impl Case {
         let state = published.state;
         // What an episode does not believe is still what the regions said last.
         let count = if state == State::Down { self.count(ctx) } else { self.count_from(ctx, None) };
-        let is_cached = self.is_served_from_cache(&count);
-        let behind = self.links.as_deref().and_then(|links| links.behind(is_cached));
+        let cache = self.cache(&count);
+        let behind = self.links.as_deref().and_then(|links| links.behind(cache));
         let near = self.near_end(ctx);
         let votes = Votes { groups: &self.groups, count: &count, near, behind };
         let is_recovering = published.flags.contains(&Flag::Recovering);

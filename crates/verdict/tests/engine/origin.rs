@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    AlertKind, AlertPolicy, BlockReason, Cause, Check, Doubt, Fleet, Outcome, Phase, Reason, State,
-    Timestamp,
+    AlertKind, AlertPolicy, BlockReason, Cause, Check, Doubt, Fleet, OriginFinding, Outcome, Phase,
+    Reason, State, Timestamp,
 };
 use quorate_verdict::replay::Replay;
 use quorate_verdict::{Effect, Event, explain};
@@ -58,9 +58,17 @@ fn the_network_in_front_is_blamed_when_the_origin_works() {
     assert!(first.1.verdict.also.contains(&Cause::TargetNetwork));
     let words = explain::ballot_in_words(&stage.check, stage.verdict()).join("\n");
     assert!(words.contains("origin check shop-origin: works in 5 of 5 regions since"), "{words}");
+    let plain = "shop-origin works although this fails, so what stands in front of the origin";
+    assert!(words.contains(plain), "{words}");
+    let known = stage.verdict().ballot.origin.clone().expect("an origin");
+    assert_eq!(known.check.as_str(), "shop-origin");
+    assert_eq!(known.finding, Some(OriginFinding::Works));
+    assert_eq!((known.working, known.failing, known.configured), (5, 0, 5));
+    assert!(known.since.is_some_and(|since| since >= START + secs(120)), "{known:?}");
     stage.run(secs(600));
     assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
     assert_eq!(stage.says(), "up 0/5 none");
+    assert_eq!(stage.verdict().ballot.origin, None, "it does not matter any more");
 }
 
 #[test]
@@ -96,6 +104,10 @@ fn what_the_origin_said_before_the_failure_is_not_known_after_it() {
     assert_eq!(stage.says(), "down 5/5 target.refused");
     let words = &stage.verdict().summary;
     assert!(words.contains("shop-origin: nothing known since the failure"), "{words}");
+    let known = stage.verdict().ballot.origin.as_ref().expect("an origin");
+    assert_eq!((known.finding, known.working, known.failing), (None, 0, 0));
+    let words = explain::ballot_in_words(&stage.check, stage.verdict()).join("\n");
+    assert!(words.contains("what shop-origin shows is not enough to tell"), "{words}");
 }
 
 #[test]

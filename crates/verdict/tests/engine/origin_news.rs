@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quorate_model::{
-    AlertKind, AlertPolicy, Cause, Check, Fleet, Mute, MuteKind, Outcome, Period, State, Timestamp,
+    AlertKind, AlertPolicy, Cause, Check, Fleet, Mute, MuteKind, OriginFinding, OriginHold,
+    Outcome, Period, State, Timestamp,
 };
+
+use quorate_verdict::{Event, explain};
 
 use crate::mute::configure;
 use crate::stage::{
@@ -59,6 +62,12 @@ fn a_planned_outage_of_the_origin_behind_a_cache_is_shown_and_told_to_nobody() {
     let words = &stage.verdict().summary;
     assert!(words.contains("shop-origin: fails in 5 of 5 regions since"), "{words}");
     assert!(words.contains(", and is muted; fine from 5 of 5"), "{words}");
+    let known = stage.verdict().ballot.origin.clone().expect("an origin");
+    assert_eq!((known.finding, known.failing), (Some(OriginFinding::Fails), 5));
+    assert_eq!(known.hold, Some(OriginHold::Muted));
+    let words = explain::ballot_in_words(&stage.check, stage.verdict()).join("\n");
+    assert!(words.contains("shop-origin is muted, so that is told to nobody yet"), "{words}");
+    assert!(words.contains("only lacks its origin, of which nobody is told yet"), "{words}");
     stage.run(secs(900));
     is_shown_and_not_told(&stage);
 }
@@ -133,9 +142,12 @@ fn an_outage_of_the_origin_that_is_ignored_is_so_by_its_fronts_too() {
     assert_eq!(long.said(), []);
     let words = &long.verdict().summary;
     assert!(words.contains(", not for long enough to be told; fine from"), "{words}");
+    let hold = |stage: &Stage| stage.verdict().ballot.origin.as_ref().and_then(|known| known.hold);
+    assert_eq!(hold(&long), Some(OriginHold::Brief));
     long.restart();
     long.run(secs(890));
     assert_eq!(long.said(), [AlertKind::Notice]);
+    assert_eq!(hold(&long), None);
     let told = long.alerts(AlertKind::Notice)[0];
     long.check = "shop-origin".parse().expect("an id");
     let opened = long.transitions().find(|(_, t)| t.incident.is_some()).map(|(at, _)| at);
@@ -151,7 +163,7 @@ fn a_fleet_keeps_its_mutes_when_the_origin_is_configured_anew() {
     stage.run(secs(400));
     let fleet = Fleet { operators: Vec::new(), ..(*stage.fleet).clone() };
     stage.fleet = Arc::new(fleet);
-    stage.apply(quorate_verdict::Event::Configured(Arc::clone(&stage.fleet)));
+    stage.apply(Event::Configured(Arc::clone(&stage.fleet)));
     stage.run(secs(1_000));
     is_shown_and_not_told(&stage);
 }

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use quorate_model::{
-    Ballot, BallotEntry, BootId, Cause, Counted, Evidence, Flag, Health, Incident, IncidentId,
-    IncidentState, Observation, Outcome, Phase, PhaseTiming, ProbeResult, Reason, ResultId,
-    Revision, RoundId, Scope, Severity, State, Timestamp, Verdict,
+    Ballot, BallotEntry, BallotOrigin, BootId, Cause, Counted, Evidence, Flag, Health, Incident,
+    IncidentId, IncidentState, Observation, OriginFinding, OriginHold, Outcome, Phase, PhaseTiming,
+    ProbeResult, Reason, ResultId, Revision, RoundId, Scope, Severity, State, Timestamp, Verdict,
 };
 
 use super::*;
@@ -47,6 +47,15 @@ fn verdict() -> Verdict {
             quorum_effective: 2,
             evidence_milli_nats: 20_661,
             need_milli_nats: 19_388,
+            origin: Some(BallotOrigin {
+                check: "shop-origin".parse().unwrap(),
+                finding: Some(OriginFinding::Fails),
+                working: 1,
+                failing: 3,
+                configured: 5,
+                since: Some(at),
+                hold: Some(OriginHold::Muted),
+            }),
             scope: Scope { failing: 3, live: 4, configured: 5 },
             rounds: vec![RoundId(7), RoundId(8)],
             entries: vec![voted, silent],
@@ -58,6 +67,26 @@ fn verdict() -> Verdict {
 fn a_verdict_survives_the_wire_with_its_ballot() {
     let sent = verdict();
     assert_eq!(verdict_from_wire(verdict_to_wire(&sent, true)), Ok(sent));
+}
+
+#[test]
+fn what_is_known_of_an_origin_survives_or_is_an_error() {
+    let read = |change: &dyn Fn(&mut wire::BallotOrigin)| {
+        let mut sent = verdict_to_wire(&verdict(), true);
+        change(sent.ballot.as_mut().and_then(|ballot| ballot.origin.as_mut()).unwrap());
+        verdict_from_wire(sent).map(|verdict| verdict.ballot.origin.unwrap())
+    };
+    let nothing = read(&|origin| {
+        let check = origin.check.clone();
+        *origin = wire::BallotOrigin { check, ..Default::default() };
+    });
+    let nothing = nothing.unwrap();
+    assert_eq!((nothing.finding, nothing.since, nothing.hold), (None, None, None));
+    assert_eq!((nothing.working, nothing.failing, nothing.configured), (0, 0, 0));
+    assert!(read(&|origin| origin.check = "shop-origin".to_owned()).is_err());
+    assert!(read(&|origin| origin.finding = "perhaps".to_owned()).is_err());
+    assert!(read(&|origin| origin.hold = "perhaps".to_owned()).is_err());
+    assert!(read(&|origin| origin.failing_region_count = -1).is_err());
 }
 
 #[test]

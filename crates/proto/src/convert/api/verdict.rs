@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use quorate_model::{
-    Ballot, BallotEntry, Cause, Counted, Flag, RoundId, Scope, State, Timestamp, Verdict,
+    Ballot, BallotEntry, BallotOrigin, Cause, Counted, Flag, OriginFinding, OriginHold, RoundId,
+    Scope, State, Timestamp, Verdict,
 };
 
-use super::{agent_name, region_name};
+use super::{agent_name, check_from_name, check_name, region_name};
 use crate::convert::agent::{
     WireError, duration_from_wire, duration_to_wire, id_from_wire, outcome, phase_and_reason,
     timestamp_from_wire, timestamp_to_wire, word_from_wire,
@@ -74,6 +75,7 @@ pub fn verdict_from_wire(verdict: wire::Verdict) -> Result<Verdict, WireError> {
             entries: Vec::new(),
             evidence_milli_nats: 0,
             need_milli_nats: 0,
+            origin: None,
         },
     };
     let flags: Result<BTreeSet<Flag>, WireError> =
@@ -105,7 +107,42 @@ pub fn ballot_to_wire(ballot: &Ballot) -> wire::Ballot {
         votes: ballot.entries.iter().map(vote_to_wire).collect(),
         evidence_milli_nats: count_to_wire(ballot.evidence_milli_nats),
         need_milli_nats: count_to_wire(ballot.need_milli_nats),
+        origin: ballot.origin.as_ref().map(origin_to_wire),
     }
+}
+
+fn origin_to_wire(origin: &BallotOrigin) -> wire::BallotOrigin {
+    wire::BallotOrigin {
+        check: check_name(&origin.check),
+        finding: origin.finding.map_or("", OriginFinding::as_str).to_owned(),
+        working_region_count: count_to_wire(origin.working),
+        failing_region_count: count_to_wire(origin.failing),
+        configured_region_count: count_to_wire(origin.configured),
+        since_time: origin.since.map(timestamp_to_wire),
+        hold: origin.hold.map_or("", OriginHold::as_str).to_owned(),
+    }
+}
+
+fn origin_from_wire(origin: &wire::BallotOrigin) -> Result<BallotOrigin, WireError> {
+    let is_no_check = || WireError::Invalid { field: "check", problem: "is no name of a check" };
+    let since = origin.since_time.map(|at| timestamp_from_wire("since_time", at));
+    Ok(BallotOrigin {
+        check: check_from_name(&origin.check).ok_or_else(is_no_check)?,
+        finding: word_if_any("finding", &origin.finding, OriginFinding::from_word)?,
+        working: count("working_region_count", origin.working_region_count)?,
+        failing: count("failing_region_count", origin.failing_region_count)?,
+        configured: count("configured_region_count", origin.configured_region_count)?,
+        since: since.transpose()?,
+        hold: word_if_any("hold", &origin.hold, OriginHold::from_word)?,
+    })
+}
+
+fn word_if_any<T>(
+    field: &'static str,
+    word: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, WireError> {
+    if word.is_empty() { Ok(None) } else { word_from_wire(field, word, read).map(Some) }
 }
 
 /// A ballot. Its scope stands in the verdict.
@@ -126,6 +163,7 @@ pub fn ballot_from_wire(ballot: wire::Ballot, scope: Scope) -> Result<Ballot, Wi
         entries: entries?,
         evidence_milli_nats: count("evidence_milli_nats", ballot.evidence_milli_nats)?,
         need_milli_nats: count("need_milli_nats", ballot.need_milli_nats)?,
+        origin: ballot.origin.as_ref().map(origin_from_wire).transpose()?,
     })
 }
 
