@@ -62,7 +62,15 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// Without an origin.
+    pub(crate) fn of(
+        (fleet, roster, baselines): (&'a Fleet, &'a Roster, &'a Baselines),
+        now: Timestamp,
+    ) -> Self {
+        Self { fleet, roster, baselines, origin: None, is_replay: false, now }
+    }
+
     fn policy(&self) -> &FleetPolicy {
         &self.fleet.policy
     }

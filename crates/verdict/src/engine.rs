@@ -271,14 +271,7 @@ impl Engine {
         let Some(ix) = self.by_check.get(check) else {
             return;
         };
-        let ctx = Context {
-            fleet: &self.fleet,
-            roster: &self.roster,
-            baselines: &self.baselines,
-            origin: None,
-            is_replay: false,
-            now,
-        };
+        let ctx = Context::of((&self.fleet, &self.roster, &self.baselines), now);
         let mut has_failed = None;
         if let Some(case) = self.cases[ix.0 as usize].as_mut()
             && let Some(Trial { region, failed }) = take(case, &ctx)
@@ -303,14 +296,8 @@ impl Engine {
             return;
         };
         let origin = case.origin().and_then(|ix| self.cases.get(ix.0 as usize)?.as_deref());
-        let ctx = Context {
-            fleet: &self.fleet,
-            roster: &self.roster,
-            baselines: &self.baselines,
-            origin,
-            is_replay: false,
-            now,
-        };
+        let ctx =
+            Context { origin, ..Context::of((&self.fleet, &self.roster, &self.baselines), now) };
         if let Some(next) = case.judge(&ctx, &mut self.shared, effects) {
             self.alarms.arm(&mut case.alarm, Subject::Check(ix), next);
         }

@@ -52,14 +52,7 @@ impl Engine {
 
     /// What a case may look at now, with the case of its origin.
     pub(super) fn context<'a>(&'a self, origin: Option<&'a Case>, now: Timestamp) -> Context<'a> {
-        Context {
-            fleet: &self.fleet,
-            roster: &self.roster,
-            baselines: &self.baselines,
-            origin,
-            is_replay: false,
-            now,
-        }
+        Context { origin, ..Context::of((&self.fleet, &self.roster, &self.baselines), now) }
     }
 
     fn case(&self, ix: CheckIx) -> Option<&Case> {

@@ -59,14 +59,7 @@ impl Engine {
             }
             let region = self.roster.agent(agent).region;
             let (every, before) = (stretch.every, stretch.count.saturating_sub(1));
-            let ctx = Context {
-                fleet: &self.fleet,
-                roster: &self.roster,
-                baselines: &self.baselines,
-                origin: None,
-                is_replay: false,
-                now: last.received,
-            };
+            let ctx = Context::of((&self.fleet, &self.roster, &self.baselines), last.received);
             let Some(case) = self.cases[ix.0 as usize].as_mut() else {
                 return false;
             };

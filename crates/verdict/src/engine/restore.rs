@@ -38,12 +38,8 @@ impl Engine {
             let agent = self.roster.enrol(&result.id.agent, &result.region, now);
             self.watch_agent(agent, now);
             let ctx = Context {
-                fleet: &self.fleet,
-                roster: &self.roster,
-                baselines: &self.baselines,
-                origin: None,
                 is_replay: true,
-                now,
+                ..Context::of((&self.fleet, &self.roster, &self.baselines), now)
             };
             let Some(ix) = self.by_check.get(&result.check) else {
                 continue;
