@@ -230,9 +230,10 @@ pub struct Ballot {
     /// regions alone decides.
     #[serde(default)]
     pub need_milli_nats: u32,
-    /// What was known of the origin, if the check names one and it mattered.
+    /// What was known of the origin, if the check names one and it mattered. Boxed, since few have it
+    /// and a ballot of each check is held in memory.
     #[serde(default)]
-    pub origin: Option<BallotOrigin>,
+    pub origin: Option<Box<BallotOrigin>>,
 }
 
 /// The judgement of a check, with its proof.
@@ -270,7 +271,7 @@ mod tests {
             entries: Vec::new(),
             evidence_milli_nats: 0,
             need_milli_nats: 0,
-            origin: Some(BallotOrigin {
+            origin: Some(Box::new(BallotOrigin {
                 check: "shop-origin".parse().unwrap(),
                 finding: Some(OriginFinding::Fails),
                 working: 0,
@@ -278,7 +279,7 @@ mod tests {
                 configured: 5,
                 since: Some(Timestamp::from_micros(5)),
                 hold: Some(OriginHold::Brief),
-            }),
+            })),
         };
         let mut stored = serde_json::to_value(&ballot).unwrap();
         assert_eq!(stored["origin"]["finding"], "fails");

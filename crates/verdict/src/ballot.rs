@@ -132,7 +132,7 @@ impl<'a> Votes<'a> {
                 .collect(),
             evidence_milli_nats: nats(proof.map_or(0, |proof| proof.evidence)),
             need_milli_nats: nats(proof.map_or(0, |proof| proof.need)),
-            origin: self.origin(state),
+            origin: self.origin(state).map(Box::new),
         }
     }
 

@@ -63,7 +63,7 @@ pub(crate) struct Episode {
     /// Whether the next round has been paid for.
     pub(crate) is_paid: bool,
     /// How many of the rounds were asked for the check itself.
-    pub(crate) own_rounds: usize,
+    pub(crate) own_rounds: u8,
 }
 
 impl Episode {

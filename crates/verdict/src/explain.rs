@@ -32,7 +32,7 @@ pub fn ballot_in_words(check: &CheckId, verdict: &Verdict) -> Vec<String> {
         let rounds: Vec<String> = ballot.rounds.iter().map(RoundId::to_string).collect();
         words.push(format!("all regions were asked at once in {noun} {}", rounds.join(", ")));
     }
-    words.extend(verdict.ballot.origin.as_ref().map(|origin| behind(verdict.state, origin)));
+    words.extend(verdict.ballot.origin.as_deref().map(|origin| behind(verdict.state, origin)));
     words.extend(shortfall(verdict));
     words.push(consequence(verdict).to_owned());
     words.extend(verdict.flags.iter().map(|flag| about(*flag).to_owned()));

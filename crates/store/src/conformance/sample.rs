@@ -77,7 +77,7 @@ pub fn verdict(state: State, millis: i64, rounds: &[u64]) -> Verdict {
             quorum_effective: 2,
             evidence_milli_nats: 0,
             need_milli_nats: 0,
-            origin: Some(BallotOrigin {
+            origin: Some(Box::new(BallotOrigin {
                 check: id("shop-origin"),
                 finding: Some(OriginFinding::Fails),
                 working: 1,
@@ -85,7 +85,7 @@ pub fn verdict(state: State, millis: i64, rounds: &[u64]) -> Verdict {
                 configured: 3,
                 since: Some(at(1_000)),
                 hold: Some(OriginHold::Brief),
-            }),
+            })),
             scope: Scope { failing: 1, live: 3, configured: 3 },
             rounds: rounds.iter().copied().map(RoundId).collect(),
             entries: ["fra", "iad", "nrt"].into_iter().map(entry).collect(),

@@ -161,7 +161,7 @@ impl Case {
             return;
         }
         let is_own = !std::mem::take(&mut episode.is_paid);
-        episode.own_rounds += usize::from(is_own);
+        episode.own_rounds = episode.own_rounds.saturating_add(u8::from(is_own));
         let round = RoundId(shared.next_round);
         shared.next_round += 1;
         let start_within = self.lateness(ctx);

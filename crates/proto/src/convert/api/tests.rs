@@ -47,7 +47,7 @@ fn verdict() -> Verdict {
             quorum_effective: 2,
             evidence_milli_nats: 20_661,
             need_milli_nats: 19_388,
-            origin: Some(BallotOrigin {
+            origin: Some(Box::new(BallotOrigin {
                 check: "shop-origin".parse().unwrap(),
                 finding: Some(OriginFinding::Fails),
                 working: 1,
@@ -55,7 +55,7 @@ fn verdict() -> Verdict {
                 configured: 5,
                 since: Some(at),
                 hold: Some(OriginHold::Muted),
-            }),
+            })),
             scope: Scope { failing: 3, live: 4, configured: 5 },
             rounds: vec![RoundId(7), RoundId(8)],
             entries: vec![voted, silent],

@@ -107,7 +107,7 @@ pub fn ballot_to_wire(ballot: &Ballot) -> wire::Ballot {
         votes: ballot.entries.iter().map(vote_to_wire).collect(),
         evidence_milli_nats: count_to_wire(ballot.evidence_milli_nats),
         need_milli_nats: count_to_wire(ballot.need_milli_nats),
-        origin: ballot.origin.as_ref().map(origin_to_wire),
+        origin: ballot.origin.as_deref().map(origin_to_wire),
     }
 }
 
@@ -163,7 +163,7 @@ pub fn ballot_from_wire(ballot: wire::Ballot, scope: Scope) -> Result<Ballot, Wi
         entries: entries?,
         evidence_milli_nats: count("evidence_milli_nats", ballot.evidence_milli_nats)?,
         need_milli_nats: count("need_milli_nats", ballot.need_milli_nats)?,
-        origin: ballot.origin.as_ref().map(origin_from_wire).transpose()?,
+        origin: ballot.origin.as_ref().map(origin_from_wire).transpose()?.map(Box::new),
     })
 }
 
