@@ -10,6 +10,7 @@ use quorate_model::{
 };
 use quorate_yaml::shown;
 
+use crate::distinct::distinct;
 use crate::gather::Gather;
 use crate::kind::{Choice, choose, options};
 use crate::origin;
@@ -34,6 +35,8 @@ pub(crate) struct Known<'d> {
     pub(crate) origins: BTreeSet<String>,
     /// The regions whose names are good, in the order of the file.
     pub(crate) all_regions: Vec<RegionId>,
+    /// The labels of each.
+    pub(crate) labels: BTreeMap<RegionId, BTreeMap<String, String>>,
 }
 
 /// What every check is read with.
@@ -57,6 +60,7 @@ pub(crate) fn check(gather: &mut Gather<'_>, setting: &Setting<'_>, id: &CheckId
     let times = times(gather, id, &raw, &setting.defaults, whole);
     let regions = regions(gather, &path, &raw, &setting.known);
     let quorum = quorum(gather, id, &raw, setting, regions.len());
+    let distinct = distinct(gather, id, &raw, setting, &regions);
     let alert = alert(gather, &path, &raw, setting);
     let partial = partial(gather, &path, raw.partial.as_ref(), setting);
     if whole {
@@ -96,6 +100,7 @@ pub(crate) fn check(gather: &mut Gather<'_>, setting: &Setting<'_>, id: &CheckId
         slow_after,
         regions,
         quorum,
+        distinct,
         alert,
         partial,
         certificate: certificate(&raw, &setting.defaults),
@@ -387,11 +392,9 @@ fn labels(gather: &mut Gather<'_>, path: &[&str; 2], raw: &RawCheck) {
     }
     for (key, value) in labels.take(LABELS_MAX) {
         let here = [path[0], path[1], "labels", key];
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
-        if !(1..=63).contains(&key.len()) || !key.bytes().all(plain) {
+        if let Some(hint) = label_name_hint(key) {
             let message = format!("`{}` is not a label name", shown(key));
             let problem = gather.document.key_problem(&here, message);
-            let hint = "use 1 to 63 letters, digits, `_`, `-` and `.`";
             gather.problems.push(problem.with_hint(hint));
         }
         if value.chars().count() > LABEL_MAX || value.chars().any(char::is_control) {
@@ -399,6 +402,13 @@ fn labels(gather: &mut Gather<'_>, path: &[&str; 2], raw: &RawCheck) {
             gather.error(&here, message);
         }
     }
+}
+
+/// How a label is named, if this is no name of one.
+pub(crate) fn label_name_hint(name: &str) -> Option<&'static str> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    let is_good = (1..=63).contains(&name.len()) && name.bytes().all(plain);
+    (!is_good).then_some("use 1 to 63 letters, digits, `_`, `-` and `.`")
 }
 
 fn depends_on(

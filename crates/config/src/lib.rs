@@ -9,6 +9,7 @@
 mod check;
 mod configuration;
 mod cycle;
+mod distinct;
 mod gather;
 mod kind;
 mod moment;

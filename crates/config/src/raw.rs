@@ -8,6 +8,7 @@ use quorate_model::{CheckId, Quorum, RegionId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::distinct::Demands;
 use crate::moment::{Day, Instant, Selected, TimeOfDay};
 use crate::text::{Address, Ahead, FalseAlerts, Span};
 
@@ -127,6 +128,9 @@ pub(crate) struct RawDefaults {
     /// Default: `majority`.
     #[schemars(with = "Option<QuorumText>")]
     pub(crate) quorum: Option<Quorum>,
+    /// How different failing regions must be for the check to be down, such as `2 providers` or
+    /// `2 providers, 3 countries`, with labels of regions. Default: they need not differ.
+    pub(crate) distinct: Option<Demands>,
     /// Allows `quorum: any`, with which one region alone can page. Default: false.
     pub(crate) allow_single_region: Option<bool>,
     /// What happens when a check is down.
@@ -257,6 +261,8 @@ pub(crate) struct RawRegion {
     pub(crate) transit: Option<String>,
     /// Which resolver they use.
     pub(crate) resolver: Option<String>,
+    /// Whatever else it shares with other regions, by names of yours. `distinct` may name them.
+    pub(crate) labels: Option<BTreeMap<String, String>>,
 }
 
 /// A check. One further key names its kind.
@@ -274,6 +280,9 @@ pub(crate) struct RawCheck {
     /// How many regions must agree: `majority`, `all`, `any` or a number such as `2 of 5`.
     #[schemars(with = "Option<QuorumText>")]
     pub(crate) quorum: Option<Quorum>,
+    /// How different failing regions must be for the check to be down, such as `2 providers` or
+    /// `2 providers, 3 countries`, with labels of regions.
+    pub(crate) distinct: Option<Demands>,
     /// Allows `quorum: any`, with which one region alone can page.
     pub(crate) allow_single_region: Option<bool>,
     /// What happens when it is down.
@@ -299,6 +308,7 @@ pub(crate) const CHECK_KEYS: &[&str] = &[
     "slow_after",
     "regions",
     "quorum",
+    "distinct",
     "allow_single_region",
     "alert",
     "partial",

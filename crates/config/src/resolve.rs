@@ -8,8 +8,9 @@ use quorate_model::{Check, CheckId, Fleet, ID_HELP, IdError, ReceiverId, Region,
 use quorate_yaml::{Document, Problem, Severity, shown};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::check::{Known, Setting, TWO_REGIONS, check, default_times, ids};
+use crate::check::{Known, Setting, TWO_REGIONS, check, default_times, ids, label_name_hint};
 use crate::cycle::{DEPENDS_ON, ORIGIN, cycles};
+use crate::distinct;
 use crate::gather::Gather;
 use crate::mute::mutes;
 use crate::origin;
@@ -22,6 +23,7 @@ const MINIMAL: &str = "a small one is: `version: 1`, `server: { agents: { advert
     \"quorate.example.com:7444\" } }`, `regions: { fra: {}, iad: {}, syd: {} }`, \
     `checks: { shop: { http: { url: \"https://shop.example.com/\" } } }`";
 const REGION_LABEL_MAX: usize = 100;
+const REGION_LABELS_MAX: usize = 16;
 
 /// Reads the configuration in `document`, or everything that is wrong with it.
 pub(crate) fn resolve(document: &Document) -> Result<Configuration, Vec<Problem>> {
@@ -64,6 +66,7 @@ fn configuration(gather: &mut Gather<'_>, raw: RawFile) -> Configuration {
             .into_iter()
             .filter_map(|name| name.parse().ok())
             .collect(),
+        labels: regions.values().map(|region| (region.id.clone(), region.labels.clone())).collect(),
     };
     let (defaults, whole) = block(gather, "defaults");
     let setting = Setting { known, defaults, policy };
@@ -134,16 +137,50 @@ fn regions(
             ("resolver", raw.resolver),
         ] {
             let Some(value) = value else { continue };
-            let fits = (1..=REGION_LABEL_MAX).contains(&value.chars().count());
-            if !fits || value.chars().any(char::is_control) {
-                let message = format!("{name} is one line of 1 to {REGION_LABEL_MAX} characters");
-                gather.error(&["regions", id.as_str(), name], message);
-            }
+            region_label(gather, &["regions", id.as_str(), name], &value);
             labels.insert(name.to_owned(), value);
         }
+        own_labels(gather, &id, raw.labels.unwrap_or_default(), &mut labels);
         regions.insert(id.clone(), Region { id, labels });
     }
     regions
+}
+
+/// Says so if the value at `path` is none that a label of a region can have.
+fn region_label(gather: &mut Gather<'_>, path: &[&str], value: &str) {
+    let fits = (1..=REGION_LABEL_MAX).contains(&value.chars().count());
+    if !fits || value.chars().any(char::is_control) {
+        let name = shown(path.last().unwrap_or(&""));
+        let message = format!("{name} is one line of 1 to {REGION_LABEL_MAX} characters");
+        gather.error(path, message);
+    }
+}
+
+/// Adds the labels that the user has thought of.
+fn own_labels(
+    gather: &mut Gather<'_>,
+    id: &RegionId,
+    own: BTreeMap<String, String>,
+    labels: &mut BTreeMap<String, String>,
+) {
+    let path = ["regions", id.as_str(), "labels"];
+    if own.len() > REGION_LABELS_MAX {
+        gather.error(&path, format!("a region has at most {REGION_LABELS_MAX} labels of yours"));
+    }
+    for (name, value) in own.into_iter().take(REGION_LABELS_MAX) {
+        let here = [path[0], path[1], path[2], name.as_str()];
+        if let Some(hint) = label_name_hint(&name) {
+            let message = format!("`{}` is not a label name", shown(&name));
+            let problem = gather.document.key_problem(&here, message);
+            gather.problems.push(problem.with_hint(hint));
+        } else if distinct::LABELS.contains(&name.as_str()) {
+            let message = format!("`{name}` is a key of the region itself");
+            let problem = gather.document.key_problem(&here, message);
+            gather.problems.push(problem.with_hint("write it beside `labels`, not in it"));
+        }
+        region_label(gather, &here, &value);
+        labels.entry(name).or_insert(value);
+    }
 }
 
 /// Reports the references in `defaults` once, rather than for each check.

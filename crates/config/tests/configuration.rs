@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use quorate_config::{Configuration, SecretRef, json_schema, parse, sample};
-use quorate_model::{CheckId, FleetPolicy, Period, Quorum, Revision, Timestamp};
+use quorate_model::{CheckId, Fleet, FleetPolicy, Period, Quorum, Revision, Timestamp};
 use serde_json::json;
 
 const SMALL: &str = "\
@@ -32,6 +32,7 @@ defaults:
   timeout: 10s
   slow_after: 5s
   quorum: majority
+  distinct: off
   allow_single_region: false
   alert: { to: [] }
   partial: { after: 5m, to: [], notify: true }
@@ -64,6 +65,7 @@ checks:
     slow_after: 5s
     regions: [fra, iad, syd]
     quorum: majority
+    distinct: off
     allow_single_region: false
     alert: { to: [] }
     partial: { after: 5m, to: [], notify: true }
@@ -121,6 +123,23 @@ fn the_example_is_valid_without_a_warning_and_means_what_it_says() {
         SecretRef::from_value(&team.options["secret"]),
         Some(SecretRef::File("/run/secrets/team".into()))
     );
+}
+
+#[test]
+fn regions_must_differ_as_the_check_says_or_else_the_defaults() {
+    let text = include_str!("valid/distinct.yaml");
+    let fleet = read(text).fleet;
+    let asked = |id: &str| -> Vec<String> {
+        let check = &fleet.checks[&id.parse().expect("an id")];
+        check.distinct.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(asked("shop"), ["2 providers"]);
+    assert_eq!(asked("home"), ["2 countries"]);
+    assert_eq!(asked("pair"), ["2 facilities"], "a label that the user has thought of");
+    assert_eq!(asked("free"), [] as [&str; 0]);
+    let free = read(&text.replace("distinct: 2 providers", "distinct: off")).fleet;
+    let revision = |fleet: &Fleet| fleet.checks[&"shop".parse().expect("an id")].revision;
+    assert_eq!(revision(&fleet), revision(&free), "what was seen still counts");
 }
 
 #[test]

@@ -113,6 +113,7 @@ mod tests {
             slow_after: Duration::from_secs(5),
             regions: regions.iter().map(|id| id.parse().unwrap()).collect(),
             quorum: Quorum::Majority,
+            distinct: Vec::new(),
             alert: AlertPolicy::default(),
             partial: PartialPolicy::default(),
             certificate: CertificatePolicy::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::words::words;
-use crate::{AgentId, CheckId, Outcome, RegionId, RoundId, Timestamp};
+use crate::{AgentId, CheckId, DistinctCount, Outcome, RegionId, RoundId, Timestamp};
 
 words! {
     /// The coordinator's judgement of a check, mildest first; `unknown` is beside the order.
@@ -29,7 +29,8 @@ words! {
 words! {
     /// Something that is true of a verdict beside its state.
     Flag {
-        /// Fewer regions than the quorum were left, and all of them agreed.
+        /// Fewer regions than the quorum were left, or fewer different ones than asked for, and all
+        /// of them agreed.
         ReducedQuorum = "reduced_quorum",
         /// Up and down too often to report each change.
         Flapping = "flapping",
@@ -218,6 +219,9 @@ pub struct Ballot {
     pub quorum_effective: u32,
     /// Failing, live and configured regions.
     pub scope: Scope,
+    /// What became of the demands that the failing regions differ.
+    #[serde(default)]
+    pub distinct: Vec<DistinctCount>,
     /// The confirmation rounds of the episode, in order.
     pub rounds: Vec<RoundId>,
     /// One entry for each region configured, in configured order.
@@ -268,6 +272,7 @@ mod tests {
             quorum_effective: 3,
             scope: Scope::default(),
             rounds: Vec::new(),
+            distinct: Vec::new(),
             entries: Vec::new(),
             evidence_milli_nats: 0,
             need_milli_nats: 0,

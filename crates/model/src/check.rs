@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckId, KindName, ReceiverId, RegionId};
+use crate::{CheckId, Distinct, KindName, ReceiverId, RegionId};
 
 /// A fingerprint of everything about a check that an agent acts on.
 ///
-/// A vote counts only if its probe ran the current revision. The phase and the quorum are not part
-/// of it, so changing them does not turn votes into history.
+/// A vote counts only if its probe ran the current revision. The phase, the quorum and how
+/// different regions must be are not part of it, so changing them does not turn votes into history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
@@ -40,6 +40,9 @@ pub struct Check {
     pub regions: Vec<RegionId>,
     /// How many regions must agree.
     pub quorum: Quorum,
+    /// How different they must be, one demand for each label.
+    #[serde(default)]
+    pub distinct: Vec<Distinct>,
     /// What happens when it is down.
     pub alert: AlertPolicy,
     /// What happens when only some regions fail.

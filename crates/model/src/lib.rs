@@ -7,6 +7,7 @@
 mod alert;
 mod ballot;
 mod check;
+mod distinct;
 mod duration;
 mod fleet;
 mod heartbeat;
@@ -32,6 +33,7 @@ pub use ballot::{
 pub use check::{
     AlertPolicy, CertificatePolicy, Check, FleetPolicy, PartialPolicy, Quorum, Revision,
 };
+pub use distinct::{Distinct, DistinctCount, plural};
 pub use duration::HumanDuration;
 pub use fleet::{AgentSettings, Fleet, ProbeSpec};
 pub use heartbeat::{AnchorSet, Heartbeat};

@@ -79,6 +79,7 @@ pub(crate) fn alert(kind: AlertKind) -> Alert {
                     origin: None,
                     scope: Scope { failing: 3, live: 5, configured: 5 },
                     rounds: vec![],
+                    distinct: Vec::new(),
                     entries: votes,
                 },
             },

@@ -122,6 +122,7 @@ impl<'a> Votes<'a> {
             quorum_effective: number(needed),
             scope: self.scope(state),
             rounds,
+            distinct: self.count.distinct.clone(),
             entries: self
                 .each()
                 .zip(self.count.weights())

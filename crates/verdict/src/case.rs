@@ -347,15 +347,15 @@ impl Case {
         let sight = Sight { now: ctx.now, cut };
         let peer = |place: usize| {
             let region = self.groups[place].region;
-            let labels = ctx.fleet.regions.get(&ctx.roster.region(region).id).map(|r| &r.labels);
             Peer {
-                provider: labels.and_then(|labels| labels.get("provider")).map(String::as_str),
+                labels: ctx.fleet.regions.get(&ctx.roster.region(region).id).map(|r| &r.labels),
                 alone_ppm: ctx.baselines.get(self.kind, region).ppm(),
                 wavers: self.groups[place].level.wavers(),
             }
         };
         let intermittent_ppm = self.memory.intermittent.share_ppm();
-        let scale = Scale { now: ctx.now, intermittent_ppm, peer: &peer };
+        let is_early = ctx.now < self.grace;
+        let scale = Scale { now: ctx.now, is_early, intermittent_ppm, peer: &peer };
         Count::of(&self.check, self.readings(ctx.roster, sight), &scale)
     }
 

@@ -1,7 +1,10 @@
 //! Counting the votes of one check: what the regions say, taken together.
 
-use quorate_model::{Check, State, Timestamp};
+use std::collections::BTreeMap;
 
+use quorate_model::{Check, DistinctCount, Scope, State, Timestamp};
+
+use crate::distinct::{self, Variety};
 use crate::evidence::{AGAIN_PPM, BUDGET_MILLI, Demand, Failure, Proof};
 use crate::limits::{OWN_FAILURES, OWN_SUCCESSES, SLOW_ANSWERS};
 use crate::liveness::RegionState;
@@ -32,6 +35,8 @@ pub(crate) struct Count {
     refusals_fail: bool,
     /// The failures weighed; `None` if nothing fails, or their number alone decides.
     pub(crate) proof: Option<Proof>,
+    /// What became of the demands that the failing regions differ.
+    pub(crate) distinct: Vec<DistinctCount>,
     /// The share of probes that fail now and then, in parts per million.
     pub(crate) intermittent_ppm: Option<u32>,
 }
@@ -39,7 +44,7 @@ pub(crate) struct Count {
 /// What is known of a region beside its vote.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer<'a> {
-    pub(crate) provider: Option<&'a str>,
+    pub(crate) labels: Option<&'a BTreeMap<String, String>>,
     /// How often it fails although the target is fine, in parts per million.
     pub(crate) alone_ppm: u32,
     /// Whether it had seen the target fail now and then before.
@@ -50,6 +55,8 @@ pub(crate) struct Peer<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Scale<'a> {
     pub(crate) now: Timestamp,
+    /// Whether regions may be missing only because they have not come back yet after a start.
+    pub(crate) is_early: bool,
     /// The share of probes that fail now and then, if the slow detector says so.
     pub(crate) intermittent_ppm: Option<u32>,
     /// The region in this place of the votes.
@@ -63,7 +70,7 @@ impl Scale<'_> {
         // A region that has always answered is no less a witness because others are not.
         let share = self.intermittent_ppm.filter(|_| peer.wavers).unwrap_or(0);
         Failure {
-            provider: peer.provider,
+            provider: peer.labels.and_then(|labels| labels.get("provider")).map(String::as_str),
             alone_ppm: peer.alone_ppm.max(share),
             again_ppm: AGAIN_PPM.max(share),
             is_retried: reading.longest >= OWN_FAILURES,
@@ -104,6 +111,8 @@ impl Count {
             let interval = check.interval;
             Proof::of(&failures, &Demand { configured, quorum, needed, interval, budget_milli })
         });
+        let labels = |place| (scale.peer)(place).labels;
+        let distinct = distinct::count(check, &readings, &fails, &labels);
         let tally = Tally {
             configured,
             quorum,
@@ -111,6 +120,7 @@ impl Count {
             failing,
             failing_again: number(&|r| fails(r) && r.in_a_row >= OWN_FAILURES),
             standing: proof.as_ref().map_or(Standing::NotAsked, standing),
+            variety: Variety::of(&distinct, scope(failing, live, configured), scale.is_early),
         };
         let (ruling, ground) = quorum::decide(&tally);
         Self {
@@ -125,6 +135,7 @@ impl Count {
             slow: number(&is_slow),
             refusals_fail,
             proof,
+            distinct,
             intermittent_ppm: scale.intermittent_ppm,
             tally,
             readings,
@@ -150,7 +161,7 @@ impl Count {
         let milder = self.blocked + self.slow;
         if milder > 0 && milder + self.tally.failing >= needed {
             Some(State::Degraded)
-        } else if self.succeeding == 0 && !self.is_unproven() {
+        } else if self.succeeding == 0 && !self.falls_short() {
             None
         } else if self.intermittent_ppm.is_some() {
             Some(State::Degraded)
@@ -169,10 +180,47 @@ impl Count {
         self.intermittent_ppm.is_some() && !is_milder
     }
 
+    /// Whether enough regions fail, as different as asked.
+    pub(crate) fn is_quorum_failing(&self) -> bool {
+        let are_enough = self.needed.is_some_and(|needed| self.tally.failing >= needed);
+        are_enough && self.tally.variety != Variety::Lacking
+    }
+
+    /// Whether they fail without anything being made easier because regions are gone.
+    pub(crate) fn is_full(&self) -> bool {
+        let is_enough = matches!(self.tally.variety, Variety::NotAsked | Variety::Enough);
+        self.tally.failing >= self.tally.quorum && is_enough
+    }
+
+    /// Whether the regions that fail are too alike, and all others that are live, at least one,
+    /// have succeeded at least twice in a row.
+    pub(crate) fn is_refuted(&self) -> bool {
+        let is_other = |r: &&Reading| r.state == RegionState::Live && !self.is_failing(r);
+        let mut others = self.readings.iter().filter(is_other).peekable();
+        self.tally.variety == Variety::Lacking
+            && others.peek().is_some()
+            && others.all(|other| other.succeeds() && other.in_a_row >= OWN_SUCCESSES)
+    }
+
+    /// The demand that the failing regions differ which is not met although enough of them fail,
+    /// and how many are live.
+    pub(crate) fn too_alike(&self) -> Option<(&DistinctCount, u32)> {
+        let Tally { failing, live, configured, .. } = self.tally;
+        let scope = scope(failing, live, configured);
+        let lacking = self.distinct.iter().find(|distinct| !distinct.is_met(scope));
+        lacking.filter(|_| self.ground == Ground::TooAlike).map(|lacking| (lacking, scope.live))
+    }
+
     /// Whether enough regions fail, and have failed again, without proof.
     pub(crate) fn is_unproven(&self) -> bool {
         matches!(self.ground, Ground::Unproven | Ground::OutOfReach)
             && self.tally.failing_again == self.tally.failing
+    }
+
+    /// Whether enough regions fail, and have failed again, and still it is not down.
+    pub(crate) fn falls_short(&self) -> bool {
+        let are_alike = self.ground == Ground::TooAlike;
+        self.is_unproven() || are_alike && self.tally.failing_again == self.tally.failing
     }
 
     /// What the failure of each region adds to the evidence, in the order of the readings.
@@ -193,6 +241,11 @@ impl Count {
     pub(crate) fn until(&self) -> Option<Timestamp> {
         self.readings.iter().filter_map(|reading| reading.until).min()
     }
+}
+
+fn scope(failing: usize, live: usize, configured: usize) -> Scope {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Scope { failing: number(failing), live: number(live), configured: number(configured) }
 }
 
 fn standing(proof: &Proof) -> Standing {

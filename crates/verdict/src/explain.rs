@@ -3,11 +3,12 @@
 //! Works from the verdict alone, so a stored one can be explained as well as the present one.
 
 use quorate_model::{
-    Ballot, BallotEntry, BallotOrigin, CheckId, Counted, Flag, HumanDuration, Odds, OriginFinding,
-    OriginHold, Outcome, RoundId, State, Verdict,
+    Ballot, BallotEntry, BallotOrigin, CheckId, Counted, DistinctCount, Flag, HumanDuration, Odds,
+    OriginFinding, OriginHold, Outcome, RoundId, State, Verdict,
 };
 
 use crate::ballot::reason;
+use crate::distinct::{in_words, listed};
 use crate::limits::OWN_FAILURES;
 
 /// The ballot of a verdict in sentences: the verdict, one for each region, the arithmetic, and why
@@ -87,7 +88,22 @@ fn arithmetic(verdict: &Verdict) -> String {
             "{seen}; the quorum is {}, but only {needed} are left and all of them must agree",
             ballot.quorum
         ),
-        needed => format!("{seen}; at least {needed} must fail for down"),
+        needed => format!("{seen}; at least {needed} must fail for down{}", difference(ballot)),
+    }
+}
+
+/// How different those that fail must be.
+fn difference(ballot: &Ballot) -> String {
+    let demand = |distinct: &DistinctCount| distinct.demand().to_string();
+    match ballot.distinct.iter().find(|distinct| distinct.is_reduced()) {
+        None if ballot.distinct.is_empty() => String::new(),
+        None => {
+            let demands: Vec<String> = ballot.distinct.iter().map(demand).collect();
+            format!(", in at least {}", listed(&demands))
+        }
+        Some(reduced) => {
+            format!(", and all of them, because fewer than {} are left", demand(reduced))
+        }
     }
 }
 
@@ -133,8 +149,9 @@ fn chance(ballot: &Ballot) -> Option<String> {
     })
 }
 
-/// Whether the ballot proves that the target is down: enough live regions fail, and what they weigh
-/// is enough. This is the rule applied once more to what was stored.
+/// Whether the ballot proves that the target is down: enough live regions fail, as different as the
+/// check asks, and what they weigh is enough. This is the rule applied once more to what was
+/// stored.
 pub fn proves_down(ballot: &Ballot) -> bool {
     let failing = ballot.entries.iter().filter(|entry| entry.evidence_milli_nats > 0);
     let (count, sum) = failing.fold((0_u32, 0_u32), |(count, sum), entry| {
@@ -145,10 +162,16 @@ pub fn proves_down(ballot: &Ballot) -> bool {
     let is_proven = ballot.evidence_milli_nats >= ballot.need_milli_nats
         && count >= ballot.quorum_effective
         && sum >= ballot.evidence_milli_nats;
-    is_quorum && (!is_weighed || is_proven)
+    is_quorum && too_alike(ballot).is_none() && (!is_weighed || is_proven)
 }
 
-/// What a failure of regions lacks to be a page: more regions, more evidence, or to be believed.
+/// The demand that the failing regions differ which is not met.
+fn too_alike(ballot: &Ballot) -> Option<&DistinctCount> {
+    ballot.distinct.iter().find(|distinct| !distinct.is_met(ballot.scope))
+}
+
+/// What a failure of regions lacks to be a page: more regions, others, more evidence, or to be
+/// believed.
 /// `None` where nothing fails, or nothing is lacking.
 fn shortfall(verdict: &Verdict) -> Option<String> {
     let ballot = &verdict.ballot;
@@ -165,6 +188,10 @@ fn shortfall(verdict: &Verdict) -> Option<String> {
     let (evidence, need) = (ballot.evidence_milli_nats, ballot.need_milli_nats);
     let lacking = match ballot.quorum_effective.saturating_sub(count) {
         _ if count == 0 => None,
+        0 if let Some(distinct) = too_alike(ballot) => {
+            let [shared, lacking] = in_words(distinct, names.len(), ballot.scope.live);
+            Some(format!("{} {verb}, {shared}; {lacking}", listed(&names)))
+        }
         0 if need > evidence => Some(format!(
             "{fail}, which is enough regions but not enough evidence: the chance of coincidence is \
              {}, your budget of false alerts allows {}",
@@ -194,6 +221,10 @@ fn consequence(verdict: &Verdict) -> &'static str {
     match verdict.state {
         State::Partial | State::Degraded | State::Down if is_muted => {
             "nobody is messaged of it now; what still lasts when that ends is told then"
+        }
+        State::Partial if is_quorum && too_alike(ballot).is_some() => {
+            "nobody is paged because those that fail are too alike; a notice follows if it lasts, \
+             unless the check's `partial` says otherwise"
         }
         State::Partial if is_quorum => {
             "enough regions fail, but that could still be chance under the budget of false alerts, \
@@ -231,7 +262,10 @@ fn consequence(verdict: &Verdict) -> &'static str {
 
 fn about(flag: Flag) -> &'static str {
     match flag {
-        Flag::ReducedQuorum => "fewer regions than the quorum were left, and all of them agreed",
+        Flag::ReducedQuorum => {
+            "fewer regions than the quorum were left, or fewer different ones than asked for, and \
+             all of them agreed"
+        }
         Flag::Flapping => "it goes up and down too often to report each change",
         Flag::Maintenance => "it is covered by a maintenance window",
         Flag::Silenced => "its alerts are silenced",

@@ -158,6 +158,7 @@ pub(crate) fn withdraw(
             quorum_effective: 0,
             scope: Scope::default(),
             rounds: Vec::new(),
+            distinct: Vec::new(),
             entries: Vec::new(),
             evidence_milli_nats: 0,
             need_milli_nats: 0,

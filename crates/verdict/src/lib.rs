@@ -6,7 +6,7 @@
 //! One rule stands in each module, with the argument for it: `liveness` (who can be believed),
 //! `anchors` (whether their self-tests can), `conflict` (who is at odds with all the others),
 //! `vote` (what a region says), `episode` (whom to ask again), `hosts` (what asking may cost),
-//! `quorum` (when it is down), `evidence` (whether that can be coincidence), `baseline` (how often a
+//! `quorum` (when it is down), `distinct` (whether failing regions differ enough), `evidence` (whether that can be coincidence), `baseline` (how often a
 //! region fails for nothing), `slow` (what fails now and then), `mixed` (what fails now and then and
 //! was taken for down), `certificate` (what will end soon), `recovery` (when it is over), `incident`
 //! (what people are told), `mute` (when they are not), `burst` (when in one message), `cause` (who is responsible), `edge` (which edge
@@ -25,6 +25,7 @@ mod certificate;
 mod clocks;
 mod conflict;
 mod count;
+mod distinct;
 mod edge;
 mod effect;
 mod engine;

@@ -6,7 +6,7 @@
 //! `lost_after` to assemble before its numbers are judged.
 
 use quorate_model::{
-    AgentId, Fleet, FleetPolicy, Health, NoticeKind, OperatorNotice, RegionId, Timestamp,
+    AgentId, Check, Fleet, FleetPolicy, Health, NoticeKind, OperatorNotice, RegionId, Timestamp,
 };
 
 use crate::Effect;
@@ -279,12 +279,30 @@ fn shortage(fleet: &Fleet, roster: &Roster) -> Shortage {
         let is_live = |region: &&RegionId| state(roster, region) == RegionState::Live;
         let live = check.regions.iter().filter(is_live);
         let live = live.filter_map(|region| Some(((), roster.find_region(region)?)));
-        let live = roster.apart(live.collect()).len();
+        let live = roster.apart(live.collect());
         let (configured, quorum) = (check.regions.len(), check.quorum_count());
+        let is_thin = is_thin(check, fleet, roster, &live);
+        let live = live.len();
         short.lost += usize::from(quorum::needed(configured, quorum, live).is_none());
-        short.reduced += usize::from(quorum::fragile(configured, quorum, live));
+        short.reduced += usize::from(quorum::fragile(configured, quorum, live) || is_thin);
     }
     short
+}
+
+/// Whether so many different regions are lost that a single false success among the `live` ones
+/// could keep the failures of the others too alike.
+fn is_thin(check: &Check, fleet: &Fleet, roster: &Roster, live: &[RegionIx]) -> bool {
+    let live: Vec<&RegionId> = live.iter().map(|ix| &roster.region(*ix).id).collect();
+    live.len() >= 2
+        && check.distinct.iter().any(|demand| {
+            let value = |region: &RegionId| {
+                let labels = &fleet.regions.get(region)?.labels;
+                labels.get(&demand.label).map(String::as_str)
+            };
+            let left = || live.iter().filter_map(|region| value(region));
+            let configured = demand.hidden_by(check.regions.iter().filter_map(value));
+            demand.is_short(left()) || demand.hidden_by(left()) == 1 && configured > 1
+        })
 }
 
 /// What to do about a fleet that is too small.

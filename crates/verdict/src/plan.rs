@@ -11,15 +11,22 @@
 //! the mean wait over all choices of them `(2N-k+1) / 2(k+1) * T/N`. Failing regions are taken to
 //! share their providers as much as they can.
 //!
+//! **Regions that must differ** make nothing faster or slower: the times are those of failing
+//! regions that differ enough. Fewer regions may then be lost or wrong: those that hold what the
+//! others lack.
+//!
 //! **Example.** Five regions of five providers, 60 s and 10 s: all five fail 24.2 s, four 36.2 s,
 //! three 58.4 s. For 15 s the interval must be 14 s; 10 s cannot be had with this timeout.
 
+mod distinct;
 mod load;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate_model::{Check, CheckId, Fleet, FleetPolicy, HumanDuration};
+
+pub use distinct::Difference;
 
 use crate::evidence::{AGAIN_PPM, BUDGET_MILLI, BURST, Demand, Failure, Proof};
 
@@ -47,6 +54,8 @@ pub struct Plan {
     pub quorum: (usize, usize),
     /// How many regions may be silent, cut off or lying without a false page or a missed outage.
     pub tolerated: usize,
+    /// How the failing regions must differ.
+    pub distinct: Vec<Difference>,
     /// What the evidence must reach when the quorum alone fails, in thousandths of a nat; 0 if the
     /// number decides.
     pub need_milli_nats: u32,
@@ -112,11 +121,15 @@ fn plan_one(check: &Check, fleet: &Fleet, fronts: &load::Fronts<'_>) -> Plan {
     let providers = providers(check, fleet);
     let setting = Setting { check, policy: &fleet.policy, providers: &providers };
     let steps: Vec<Step> = (quorum..=regions).map(|failing| setting.step(failing)).collect();
+    let distinct = distinct::differences(check, fleet);
+    let hidden_by = distinct.iter().map(|difference| difference.hidden_by).min();
+    let tolerated = (regions - quorum.min(regions)).min(quorum.saturating_sub(1));
     let need = if is_weighed(check) { demand(check).need(quorum) } else { 0 };
     Plan {
         check: check.id.clone(),
         quorum: (quorum, regions),
-        tolerated: (regions - quorum.min(regions)).min(quorum.saturating_sub(1)),
+        tolerated: hidden_by.map_or(tolerated, |few| tolerated.min(few.saturating_sub(1))),
+        distinct,
         need_milli_nats: u32::try_from(need).unwrap_or(u32::MAX),
         steps,
         false_alerts_per_year_milli: false_alerts_milli(check),

@@ -17,6 +17,8 @@
 //! **What it ignores, on purpose.** Successes elsewhere do not subtract: "unreachable from three
 //! continents, fine from two" is a real fault. They decide the scope and the cause instead.
 //!
+//! **And they must differ**, where the check asks for that: `distinct`.
+//!
 //! **Cold start.** Without votes nothing fails and nothing is well; the engine says `unknown` only
 //! after one freshness, and can say `down` before that.
 //!
@@ -28,6 +30,8 @@
 //! works for the proof. Where neither can complete it, the check is not down, whatever fails. A
 //! single region that may decide alone (`any`, or no other configured) can never prove anything:
 //! there, and with `evidence: off`, the number alone decides.
+
+use crate::distinct::Variety;
 
 /// What the rule sees.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub(crate) struct Tally {
     pub(crate) failing_again: usize,
     /// How far the proof is.
     pub(crate) standing: Standing,
+    /// Whether the failing regions differ as much as the check asks.
+    pub(crate) variety: Variety,
 }
 
 /// How far the proof is that the failures are no coincidence.
@@ -86,6 +92,8 @@ pub(crate) enum Ground {
     OutOfReach,
     /// Fewer regions fail than needed.
     TooFewFail,
+    /// Enough regions fail, but in too few providers, or whatever they are to differ in.
+    TooAlike,
     /// Too few regions are left to say anything.
     TooFewLive,
 }
@@ -111,13 +119,15 @@ pub(crate) fn decide(tally: &Tally) -> (Ruling, Ground) {
     debug_assert!(tally.failing <= tally.live && tally.failing_again <= tally.failing);
     if tally.failing < needed {
         (Ruling::Hold, Ground::TooFewFail)
+    } else if tally.variety == Variety::Lacking {
+        (Ruling::Hold, Ground::TooAlike)
     } else if needed == 1 && tally.failing_again == 0 {
         (Ruling::Ask, Ground::NotRetried)
     } else if tally.standing == Standing::Growing {
         (Ruling::Ask, Ground::Unproven)
     } else if tally.standing == Standing::Exhausted {
         (Ruling::Hold, Ground::OutOfReach)
-    } else if needed < tally.quorum {
+    } else if needed < tally.quorum || tally.variety == Variety::AllThatAreLeft {
         (Ruling::Down, Ground::AllThatAreLeft)
     } else {
         (Ruling::Down, Ground::Quorum)
@@ -136,7 +146,17 @@ mod tests {
         again: usize,
     ) -> Ruling {
         let standing = Standing::NotAsked;
-        decide(&Tally { configured, quorum, live, failing, failing_again: again, standing }).0
+        let variety = Variety::NotAsked;
+        decide(&Tally {
+            configured,
+            quorum,
+            live,
+            failing,
+            failing_again: again,
+            standing,
+            variety,
+        })
+        .0
     }
 
     #[test]
@@ -149,6 +169,7 @@ mod tests {
                 failing: 3,
                 failing_again: 3,
                 standing,
+                variety: Variety::NotAsked,
             })
         };
         assert_eq!(with(Standing::Complete), (Ruling::Down, Ground::Quorum));
@@ -176,6 +197,7 @@ mod tests {
                 failing: 2,
                 failing_again: 0,
                 standing: Standing::Complete,
+                variety: Variety::Enough,
             }),
             (Ruling::Down, Ground::AllThatAreLeft)
         );
@@ -190,6 +212,26 @@ mod tests {
         assert_eq!(check(1, 1, 1, 1, 1), Ruling::Down);
         assert_eq!(check(5, 1, 5, 1, 0), Ruling::Ask);
         assert_eq!(check(5, 1, 5, 1, 1), Ruling::Down);
+    }
+
+    #[test]
+    fn regions_that_are_too_alike_are_not_down_whatever_the_proof() {
+        let with = |variety| {
+            let standing = Standing::Complete;
+            let again = 4;
+            decide(&Tally {
+                configured: 5,
+                quorum: 3,
+                live: 5,
+                failing: 4,
+                failing_again: again,
+                standing,
+                variety,
+            })
+        };
+        assert_eq!(with(Variety::Enough), (Ruling::Down, Ground::Quorum));
+        assert_eq!(with(Variety::Lacking), (Ruling::Hold, Ground::TooAlike));
+        assert_eq!(with(Variety::AllThatAreLeft), (Ruling::Down, Ground::AllThatAreLeft));
     }
 
     #[test]

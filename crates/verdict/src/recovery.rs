@@ -7,6 +7,9 @@
 //! A target that answers again only to limit the rate is not well, but no longer down either: the
 //! same run of answers makes it `degraded`, with the incident still open.
 //!
+//! Where failing regions must differ (`distinct`), it also ends when those that still fail no
+//! longer do: all others have two successes in a row, however few they are.
+//!
 //! **Why so.** The first answer after an outage is often followed by the next failure. `R` doubles
 //! with each re-open, so what flaps is reported less and less often.
 //!
@@ -38,7 +41,7 @@ use crate::vote::Reading;
 /// Follows the recovery of a check that is down.
 pub(crate) fn follow(memory: &mut Memory, count: &Count, policy: &FleetPolicy, now: Timestamp) {
     let broken = memory.broke().unwrap_or(Timestamp::EPOCH);
-    let few_fail = count.needed.is_some_and(|needed| count.tally.failing < needed);
+    let few_fail = count.needed.is_some() && !count.is_quorum_failing();
     if let Some(run) = memory.recovery {
         if let Some(relapse) = relapse(count, run) {
             abort(memory, policy, now);
@@ -83,7 +86,8 @@ fn is_well_without_them(count: &Count, floor: Timestamp) -> bool {
         return false;
     };
     let is_after = count.readings.iter().any(|r| r.succeeds() && r.last > floor);
-    is_after && count.tally.failing < needed && count.succeeding_again >= needed
+    let are_enough = count.succeeding_again >= needed || count.is_refuted();
+    is_after && !count.is_quorum_failing() && are_enough
 }
 
 /// Ends a run that did not last.
@@ -102,8 +106,8 @@ pub(crate) fn is_over(
     now: Timestamp,
 ) -> bool {
     let enough = count.needed.is_some_and(|needed| {
-        count.tally.failing < needed
-            && (want == State::Degraded || count.succeeding_again >= needed)
+        let are_enough = count.succeeding_again >= needed || count.is_refuted();
+        !count.is_quorum_failing() && (want == State::Degraded || are_enough)
     });
     enough && due(memory, time).is_some_and(|due| now >= due)
 }

@@ -79,6 +79,7 @@ fn check(number: u32) -> Check {
         slow_after: SLOW_AFTER,
         regions: (0..REGIONS).map(|place| agent(place).0).collect(),
         quorum: Quorum::Majority,
+        distinct: Vec::new(),
         alert: AlertPolicy { to: vec!["oncall".parse().expect("an id")], ..AlertPolicy::default() },
         partial: PartialPolicy::default(),
         certificate: CertificatePolicy::default(),

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use quorate_model::HumanDuration;
-use quorate_verdict::plan::{Plan, Step, plan_all};
+use quorate_model::{HumanDuration, plural};
+use quorate_verdict::plan::{Difference, Plan, Step, plan_all};
 use serde_json::{Value, json};
 
 use super::{config, print_json};
@@ -51,6 +51,9 @@ fn lines(plan: &Plan) -> Vec<String> {
         "{}: {quorum} of {regions} regions must fail; {} may be lost or wrong",
         plan.check, plan.tolerated
     )];
+    lines.extend(
+        plan.distinct.iter().map(|difference| format!("  {}", differ(difference, regions))),
+    );
     lines.extend(plan.steps.iter().rev().map(|step| format!("  {}", time(step, regions))));
     lines.push(format!(
         "  false alerts: at most {} a year; extra load: {} %",
@@ -76,6 +79,22 @@ fn lines(plan: &Plan) -> Vec<String> {
         lines.push(format!("  refused: {}; {nearest}", refusal.why));
     }
     lines
+}
+
+/// What a demand that failing regions differ means.
+fn differ(difference: &Difference, regions: usize) -> String {
+    let Difference { demand, values, largest, .. } = difference;
+    let asked = format!("those that fail must be of {demand}");
+    let label = &demand.label;
+    let Some((name, held)) = largest.as_ref().filter(|_| !difference.outlives_a_loss()) else {
+        return format!("{asked}, and are of {values}: any one {label} may be lost");
+    };
+    let left = values.saturating_sub(1);
+    let noun = if left == 1 { label.clone() } else { plural(label) };
+    format!(
+        "{asked}, which cannot be met without {label} {name} ({held} of {regions} regions): {left} \
+         {noun} would be left, and then all regions that are left must fail"
+    )
 }
 
 fn time(step: &Step, regions: usize) -> String {
@@ -116,6 +135,7 @@ fn shape(plan: &Plan) -> Value {
         "quorum": plan.quorum.0,
         "regions": plan.quorum.1,
         "tolerated": plan.tolerated,
+        "distinct": plan.distinct.iter().map(difference).collect::<Vec<_>>(),
         "need_milli_nats": plan.need_milli_nats,
         "detection": steps.collect::<Vec<_>>(),
         "false_alerts_per_year_milli": plan.false_alerts_per_year_milli,
@@ -130,6 +150,20 @@ fn shape(plan: &Plan) -> Value {
             "why": refusal.why,
             "nearest": refusal.nearest,
         })),
+    })
+}
+
+fn difference(difference: &Difference) -> Value {
+    json!({
+        "label": difference.demand.label,
+        "asked": difference.demand.values,
+        "values": difference.values,
+        "largest": difference.largest.as_ref().map(|(value, regions)| json!({
+            "value": value,
+            "regions": regions,
+        })),
+        "outlives_a_loss": difference.outlives_a_loss(),
+        "hidden_by": difference.hidden_by,
     })
 }
 
@@ -169,6 +203,30 @@ checks:
                 "  refused: an outage can take 24.2s to detect, not 15s; the nearest setting that \
                  can: interval: 14s",
             ]
+        );
+    }
+
+    #[test]
+    fn a_plan_says_whether_one_provider_may_be_lost() {
+        let of = |demand: &str, provider: &str| {
+            let demand = format!("within: 30s }}\n    distinct: {demand}");
+            let file = FILE.replace("within: 15s }", &demand).replace("vultr", provider);
+            let file = file.replace("provider: gcp", "provider: hetzner");
+            let fleet = quorate_config::parse("quorate.yaml", &file).unwrap().fleet;
+            plan_all(&fleet).iter().flat_map(lines).collect::<Vec<_>>()
+        };
+        let free = of("2 providers", "vultr");
+        assert_eq!(free[0], "shop: 3 of 5 regions must fail; 2 may be lost or wrong");
+        assert_eq!(
+            free[1],
+            "  those that fail must be of 2 providers, and are of 3: any one provider may be lost"
+        );
+        let bound = of("2 providers", "aws");
+        assert_eq!(bound[0], "shop: 3 of 5 regions must fail; 1 may be lost or wrong");
+        assert_eq!(
+            bound[1],
+            "  those that fail must be of 2 providers, which cannot be met without provider aws (3 \
+             of 5 regions): 1 provider would be left, and then all regions that are left must fail"
         );
     }
 

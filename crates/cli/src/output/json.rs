@@ -43,6 +43,7 @@ pub(crate) fn check(check: &v1::Check) -> Value {
         "interval_ms": millis(check.interval.as_ref()),
         "timeout_ms": millis(check.timeout.as_ref()),
         "quorum": check.quorum,
+        "distinct": check.distinct,
         "regions": check.regions.iter().map(|name| bare(name)).collect::<Vec<_>>(),
         "labels": check.labels,
         "runbook": text(&check.runbook),
@@ -82,6 +83,7 @@ fn ballot(ballot: &v1::Ballot) -> Value {
         "quorum_effective": ballot.quorum_effective,
         "evidence_milli_nats": ballot.evidence_milli_nats,
         "need_milli_nats": ballot.need_milli_nats,
+        "distinct": ballot.distinct.iter().map(distinct).collect::<Vec<_>>(),
         "rounds": ballot.rounds,
         "origin": ballot.origin.as_ref().map(origin),
         "votes": ballot.votes.iter().map(vote).collect::<Vec<_>>(),
@@ -97,6 +99,15 @@ fn origin(origin: &v1::BallotOrigin) -> Value {
         "configured_regions": origin.configured_region_count,
         "since": time(origin.since_time.as_ref()),
         "hold": text(&origin.hold),
+    })
+}
+
+fn distinct(distinct: &v1::DistinctCount) -> Value {
+    json!({
+        "label": distinct.label,
+        "asked": distinct.asked_count,
+        "live": distinct.live_count,
+        "failing_values": distinct.failing_values,
     })
 }
 

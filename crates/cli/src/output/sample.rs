@@ -59,6 +59,12 @@ pub(super) fn verdict() -> v1::Verdict {
                 since_time: at(195),
                 hold: String::new(),
             }),
+            distinct: vec![v1::DistinctCount {
+                label: "provider".to_owned(),
+                asked_count: 2,
+                live_count: 3,
+                failing_values: vec!["aws".to_owned(), "hetzner".to_owned()],
+            }],
             rounds: vec![17],
             votes: vec![
                 vote("fra", ["fail", "connect", "timeout"], "yes"),
@@ -82,6 +88,7 @@ pub(crate) fn checks() -> Vec<v1::Check> {
         interval: span(60, 0),
         timeout: span(0, 500_000_000),
         quorum: "majority".to_owned(),
+        distinct: vec!["2 providers".to_owned()],
         regions: ["fra", "iad", "syd", "gru"].map(|it| format!("regions/{it}")).to_vec(),
         labels: [("team".to_owned(), "web".to_owned())].into(),
         runbook: "https://wiki.example.com/shop".to_owned(),

@@ -175,6 +175,7 @@ impl Look {
             ("Every", quorate_model::HumanDuration(every).to_string()),
             ("Timeout", quorate_model::HumanDuration(timeout).to_string()),
             ("Quorum", check.quorum.clone()),
+            ("Differ", dash(&check.distinct.join(", "))),
             ("Regions", regions.join(" ")),
             ("Labels", dash(&labels.join(","))),
             ("Runbook", dash(&check.runbook)),

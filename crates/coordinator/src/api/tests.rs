@@ -66,6 +66,7 @@ fn verdict(state: State) -> Verdict {
             origin: None,
             scope: Scope { failing: 0, live: 3, configured: 3 },
             rounds: Vec::new(),
+            distinct: Vec::new(),
             entries: Vec::new(),
         },
     }

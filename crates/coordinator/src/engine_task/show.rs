@@ -212,6 +212,7 @@ fn unknown(check: &Check, now: Timestamp) -> Verdict {
             origin: None,
             scope: Scope { failing: 0, live: 0, configured: count(check.regions.len()) },
             rounds: Vec::new(),
+            distinct: Vec::new(),
             entries: Vec::new(),
         },
     }

@@ -24,6 +24,7 @@ fn verdict(state: State) -> Verdict {
             origin: None,
             scope: Scope::default(),
             rounds: Vec::new(),
+            distinct: Vec::new(),
             entries: Vec::new(),
         },
     }

@@ -135,6 +135,7 @@ fn page(check: &str, at: Timestamp, held_until: Option<Timestamp>) -> Alert {
         summary: "refused".into(),
         since: at,
         ballot: Ballot {
+            distinct: Vec::new(),
             taken: at,
             quorum: 3,
             quorum_effective: 3,

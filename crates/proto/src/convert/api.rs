@@ -34,6 +34,7 @@ pub fn check_to_wire(check: &Check) -> wire::Check {
         interval: Some(duration_to_wire(check.interval)),
         timeout: Some(duration_to_wire(check.timeout)),
         quorum: check.quorum.to_string(),
+        distinct: check.distinct.iter().map(ToString::to_string).collect(),
         regions: check.regions.iter().map(region_name).collect(),
         labels: check.labels.clone(),
         runbook: check.runbook.clone().unwrap_or_default(),

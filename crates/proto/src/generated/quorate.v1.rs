@@ -60,6 +60,9 @@ pub struct Ballot {
     /// What was known of the origin, if the check names one and it mattered.
     #[prost(message, optional, tag = "8")]
     pub origin: ::core::option::Option<BallotOrigin>,
+    /// What became of the demands that the failing regions differ. Empty if the check has none.
+    #[prost(message, repeated, tag = "9")]
+    pub distinct: ::prost::alloc::vec::Vec<DistinctCount>,
 }
 /// What was known of the origin behind a target when a ballot was taken.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -86,6 +89,23 @@ pub struct BallotOrigin {
     /// told, or something else is wrong too.
     #[prost(string, tag = "7")]
     pub hold: ::prost::alloc::string::String,
+}
+/// A demand that the failing regions have so many different values of a label.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DistinctCount {
+    /// Such as `provider`.
+    #[prost(string, tag = "1")]
+    pub label: ::prost::alloc::string::String,
+    /// Different values that the check asks for.
+    #[prost(int32, tag = "2")]
+    pub asked_count: i32,
+    /// Different values of the regions that are live. Fewer than asked for: all regions that are live
+    /// must fail.
+    #[prost(int32, tag = "3")]
+    pub live_count: i32,
+    /// The different values of the regions whose failure counts.
+    #[prost(string, repeated, tag = "4")]
+    pub failing_values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One region's line on a ballot.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -209,6 +229,9 @@ pub struct Check {
     /// Agents that refused the check.
     #[prost(string, repeated, tag = "12")]
     pub rejected_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How different failing regions must be, such as `2 providers`; one for each label.
+    #[prost(string, repeated, tag = "13")]
+    pub distinct: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListChecksRequest {

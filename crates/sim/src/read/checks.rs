@@ -12,7 +12,8 @@ use crate::scenario::{CheckText, Family, Fault, Scenario, Target, TargetKind, Wh
 /// The most checks that one entry stands for.
 const COUNT_MAX: u64 = 100_000;
 /// What the check of an origin has from the check in front of it.
-const COMPANION_KEYS: [&str; 5] = ["interval", "timeout", "slow_after", "quorum", "regions"];
+const COMPANION_KEYS: [&str; 6] =
+    ["interval", "timeout", "slow_after", "quorum", "distinct", "regions"];
 
 impl Reader<'_> {
     pub(super) fn checks(

@@ -88,6 +88,7 @@ pub fn verdict(state: State, millis: i64, rounds: &[u64]) -> Verdict {
             })),
             scope: Scope { failing: 1, live: 3, configured: 3 },
             rounds: rounds.iter().copied().map(RoundId).collect(),
+            distinct: Vec::new(),
             entries: ["fra", "iad", "nrt"].into_iter().map(entry).collect(),
         },
     }

@@ -6,6 +6,7 @@ use quorate_model::{HumanDuration, Odds, State, Timestamp};
 
 use super::{Votes, nats, number};
 use crate::case::Context;
+use crate::distinct;
 use crate::quorum::Ruling;
 use crate::vote::{AgentVote, Group};
 
@@ -41,6 +42,14 @@ impl Votes<'_> {
             let (evidence, need) = (Odds(nats(proof.evidence)), Odds(nats(proof.need)));
             words.push(format!("chance of coincidence {evidence}, your budget {need}"));
         }
+        let is_alike = state == State::Partial && self.count.falls_short();
+        let failing = self.failing().count();
+        let too_alike = self.count.too_alike().filter(|_| is_alike);
+        words.extend(
+            too_alike
+                .into_iter()
+                .flat_map(|(distinct, live)| distinct::in_words(distinct, failing, live)),
+        );
         if is_proven {
             words.extend(self.provider_in_words(ctx));
             words.extend(self.anchors_in_words(ctx));

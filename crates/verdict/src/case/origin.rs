@@ -115,8 +115,7 @@ impl Case {
         // A verdict that nobody contradicts needs no new proof.
         let stays_down = || {
             let now = self.count_from(ctx, None);
-            let fails = now.needed.is_some_and(|needed| now.tally.failing >= needed);
-            is_down && self.memory.recovery.is_none() && fails
+            is_down && self.memory.recovery.is_none() && now.is_quorum_failing()
         };
         let agree = |regions| origin::enough(&count).is_some_and(|enough| regions >= enough);
         let finding = if agree(count.succeeding) {

@@ -57,7 +57,7 @@ impl Case {
             self.fall(ctx, count, effects)
         } else if self.episode.is_some() {
             let is_worse =
-                count.is_unproven() && self.condition(count) >= Some(self.memory.latched);
+                count.falls_short() && self.condition(count) >= Some(self.memory.latched);
             if is_worse { self.drift(ctx, count) } else { None }
         } else {
             self.drift(ctx, count)
@@ -92,7 +92,7 @@ impl Case {
 
     /// Files the page of a check that has been down for long enough, and still fails.
     fn pay(&mut self, ctx: &Context<'_>, count: &Count) -> Option<Filing> {
-        let fails = count.needed.is_some_and(|needed| count.tally.failing >= needed);
+        let fails = count.is_quorum_failing();
         self.memory.owed.filter(|due| ctx.now >= *due && fails)?;
         self.memory.owed = None;
         let incident = self.incident.as_ref();
@@ -106,7 +106,7 @@ impl Case {
         count: &Count,
         effects: &mut Vec<Effect>,
     ) -> Option<Filing> {
-        self.memory.is_reduced &= count.tally.failing < count.tally.quorum;
+        self.memory.is_reduced &= !count.is_full();
         recovery::follow(&mut self.memory, count, ctx.policy(), ctx.now);
         let seen = count.condition().unwrap_or(State::Down);
         let want = self.condition(count).unwrap_or(State::Down);

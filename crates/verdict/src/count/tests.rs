@@ -15,10 +15,11 @@ fn check() -> Check {
         slow_after: Duration::from_secs(5),
         regions: ["a", "b", "c", "d", "e"].map(|id| id.parse().unwrap()).to_vec(),
         quorum: Quorum::Majority,
+        distinct: Vec::new(),
         alert: AlertPolicy::default(),
         partial: PartialPolicy::default(),
         certificate: CertificatePolicy::default(),
-        labels: std::collections::BTreeMap::new(),
+        labels: BTreeMap::new(),
         depends_on: Vec::new(),
         origin: None,
         runbook: None,
@@ -43,11 +44,11 @@ fn reading(say: Say) -> Reading {
 
 /// The votes, so long after they began; the first two regions share a provider.
 fn count(says: &[Say], age: u64, intermittent_ppm: Option<u32>) -> Count {
-    let peer =
-        |place| Peer { provider: (place < 2).then_some("aws"), alone_ppm: 5_000, wavers: true };
+    let aws = [("provider".to_owned(), "aws".to_owned())].into();
+    let peer = |place| Peer { labels: (place < 2).then_some(&aws), alone_ppm: 5_000, wavers: true };
     let now = Timestamp::EPOCH + Duration::from_secs(age);
     let readings = says.iter().map(|say| reading(*say)).collect();
-    Count::of(&check(), readings, &Scale { now, intermittent_ppm, peer: &peer })
+    Count::of(&check(), readings, &Scale { now, is_early: false, intermittent_ppm, peer: &peer })
 }
 
 /// How bad the votes are: `down` above all that is milder.

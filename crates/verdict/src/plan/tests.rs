@@ -17,6 +17,7 @@ fn check(quorum: Quorum, within: Option<u64>) -> Check {
         slow_after: Duration::from_secs(5),
         regions: ["a", "b", "c", "d", "e"].map(|id| id.parse().unwrap()).to_vec(),
         quorum,
+        distinct: Vec::new(),
         alert: AlertPolicy { within: within.map(Duration::from_secs), ..AlertPolicy::default() },
         partial: PartialPolicy::default(),
         certificate: CertificatePolicy::default(),

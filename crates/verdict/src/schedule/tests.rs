@@ -13,6 +13,7 @@ fn check_of(regions: &str) -> Check {
         slow_after: Duration::from_secs(5),
         regions: regions.split(' ').map(|id| id.parse().unwrap()).collect(),
         quorum: Quorum::Majority,
+        distinct: Vec::new(),
         alert: AlertPolicy::default(),
         partial: PartialPolicy::default(),
         certificate: CertificatePolicy::default(),

@@ -7,6 +7,7 @@ mod adversary;
 mod attack;
 mod certificate;
 mod clocks;
+mod distinct;
 mod evidence;
 mod fleet;
 mod mute;

@@ -111,6 +111,7 @@ pub(crate) fn shop() -> Check {
         slow_after: secs(5),
         regions: ["a", "b", "c", "d", "e"].map(|id| id.parse().expect("an id")).to_vec(),
         quorum: Quorum::Majority,
+        distinct: Vec::new(),
         alert: AlertPolicy { to: vec!["oncall".parse().expect("an id")], ..AlertPolicy::default() },
         partial: PartialPolicy::default(),
         certificate: CertificatePolicy::default(),

@@ -1,12 +1,12 @@
 //! A random composition: a fleet, a check, and what befalls them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    AlertPolicy, BlockReason, CertificatePolicy, Check, Doubt, Fleet, FleetPolicy, Outcome,
-    PartialPolicy, Phase, Quorum, Reason, Region, RegionId, Timestamp,
+    AlertPolicy, BlockReason, CertificatePolicy, Check, Distinct, Doubt, Fleet, FleetPolicy,
+    Outcome, PartialPolicy, Phase, Quorum, Reason, Region, RegionId, Timestamp,
 };
 
 use crate::behind::{Behind, behind_id};
@@ -75,6 +75,8 @@ pub(crate) struct Composition {
     pub(crate) interval: u64,
     pub(crate) timeout: u64,
     pub(crate) quorum: Quorum,
+    /// Of how many different providers failing regions must be, if they must be of several.
+    pub(crate) distinct: Option<usize>,
     pub(crate) budget_milli: Option<u32>,
     pub(crate) ignores_evidence: bool,
     pub(crate) heartbeat: u64,
@@ -100,8 +102,11 @@ impl Composition {
             agents: *dice.pick(&[1, 1, 1, 2, 3]),
             prefix: None,
         });
+        let regions: Vec<Place> = regions.collect();
+        let distinct = demand(dice, &regions);
         let mut composition = Self {
-            regions: regions.collect(),
+            distinct,
+            regions,
             interval: *dice.pick(&[20_000, 30_000, 60_000]),
             timeout: *dice.pick(&[2_000, 5_000, 10_000]),
             quorum: match dice.roll(8) {
@@ -195,6 +200,12 @@ impl Composition {
         (self.regions.len() - quorum).min(quorum - 1)
     }
 
+    /// Whether these regions are as different as they must be.
+    pub(crate) fn differ(&self, regions: impl IntoIterator<Item = usize>) -> bool {
+        let providers = regions.into_iter().filter_map(|region| self.regions[region].provider);
+        providers.collect::<BTreeSet<u64>>().len() >= self.distinct.unwrap_or(0)
+    }
+
     pub(crate) fn freshness(&self) -> Duration {
         let millis = Duration::from_millis;
         FleetPolicy::freshness(millis(self.interval), millis(self.timeout))
@@ -261,6 +272,7 @@ impl Composition {
             slow_after,
             regions: (0..self.regions.len()).map(region_id).collect(),
             quorum: self.quorum,
+            distinct: self.distinct.map(demanded).into_iter().collect(),
             alert: AlertPolicy {
                 to: vec!["oncall".parse().expect("an id")],
                 within: None,
@@ -302,6 +314,18 @@ impl Composition {
             anchors: Vec::new(),
         }
     }
+}
+
+/// Where all have a provider, now and then that failing regions must be of several.
+fn demand(dice: &mut Dice, regions: &[Place]) -> Option<usize> {
+    let providers: Option<BTreeSet<u64>> = regions.iter().map(|place| place.provider).collect();
+    let most = providers.map_or(0, |providers| providers.len());
+    let is_asked = most >= 2 && dice.once_in(2);
+    is_asked.then(|| 2 + dice.place(most - 1))
+}
+
+fn demanded(providers: usize) -> Distinct {
+    Distinct { label: "provider".to_owned(), values: u32::try_from(providers).expect("small") }
 }
 
 /// The region in this place: `r0`, `r1`, and so on.

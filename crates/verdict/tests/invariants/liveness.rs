@@ -59,6 +59,9 @@ impl Outage {
 
     /// The planner's bound; `None` if it promises nothing.
     fn promised(&self, composition: &Composition) -> Option<Duration> {
+        if !composition.differ(self.failing.iter().map(|fault| fault.region)) {
+            return None;
+        }
         let plan = plan::plan(&composition.check(), &composition.fleet_at(Timestamp::EPOCH));
         plan.steps.iter().find(|step| step.failing == self.failing.len())?.worst
     }

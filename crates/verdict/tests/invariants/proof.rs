@@ -1,6 +1,6 @@
 //! What a verdict carries.
 
-use quorate_model::{Ballot, State};
+use quorate_model::{Ballot, BallotEntry, BlockReason, Counted, Outcome, State};
 use quorate_verdict::explain;
 
 use crate::composition::{Composition, Fault, What, failure};
@@ -44,12 +44,41 @@ fn invariant_10_every_down_is_proven_by_its_ballot() {
                 if read != verdict.ballot || !explain::proves_down(&read) {
                     return Err(format!("at {at:?} not proven by {read:#?}"));
                 }
-                suffices(composition, &read).map_err(|what| format!("at {at:?}: {what}"))?;
+                differs(composition, &read)
+                    .and_then(|()| suffices(composition, &read))
+                    .map_err(|what| format!("at {at:?}: {what}"))?;
             }
             before = verdict.state;
         }
         Ok(())
     });
+}
+
+/// The regions that fail are of as many providers as they must be, or all that are left fail while
+/// those are of fewer.
+fn differs(composition: &Composition, ballot: &Ballot) -> Law {
+    let Some(asked) = composition.distinct else {
+        return if ballot.distinct.is_empty() { Ok(()) } else { Err("not asked".to_owned()) };
+    };
+    let is_failure = |entry: &BallotEntry| {
+        let refused = Outcome::Blocked { reason: BlockReason::Forbidden };
+        let fails = entry.outcome.is_some_and(|outcome| outcome.is_fail() || outcome == refused);
+        entry.counted == Counted::Yes && fails
+    };
+    let entries = ballot.entries.iter().enumerate();
+    let failing: Vec<usize> =
+        entries.filter(|(_, entry)| is_failure(entry)).map(|(region, _)| region).collect();
+    let [count] = ballot.distinct.as_slice() else {
+        return Err(format!("one demand and {:?}", ballot.distinct));
+    };
+    let left = usize::try_from(count.live).expect("small");
+    if composition.differ(failing.iter().copied()) && count.failing.len() >= asked {
+        return Ok(());
+    }
+    if left < asked && ballot.scope.failing == ballot.scope.live {
+        return Ok(());
+    }
+    Err(format!("{asked} providers asked for, r{failing:?} fail, and {count:?}"))
 }
 
 /// The arithmetic of the proof, done anew with other means: the need of as many failures as are

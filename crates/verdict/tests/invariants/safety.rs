@@ -1,9 +1,11 @@
 //! What must never come to pass.
 
+use std::collections::BTreeSet;
+
 use quorate_model::{AlertKind, Counted, Outcome, State};
 use quorate_verdict::RegionState;
 
-use crate::composition::{Composition, region_id};
+use crate::composition::{Composition, Fault, Place, What, failure, region_id};
 use crate::draw::Dice;
 use crate::driver::{Law, hold};
 use crate::world::World;
@@ -60,6 +62,50 @@ fn invariant_1_one_machine_under_many_names_alone_is_never_down() {
         match world.transitions().find(|(_, t)| t.verdict.state == State::Down) {
             Some((at, _)) => Err(format!("down at {at:?}")),
             None if pages > 0 => Err(format!("{pages} pages")),
+            None => Ok(()),
+        }
+    });
+}
+
+/// Regions of fewer providers than asked for, however many they are, do whatever they like.
+fn alike(dice: &mut Dice) -> Composition {
+    let mut composition = Composition::calm(dice);
+    while composition.distinct.is_none() {
+        composition = Composition::calm(dice);
+    }
+    let all: BTreeSet<u64> =
+        composition.regions.iter().filter_map(|place| place.provider).collect();
+    let all: Vec<u64> = all.into_iter().collect();
+    let few = dice.some(all.len(), composition.distinct.unwrap_or(1) - 1);
+    let is_one = |place: &Place| few.iter().any(|one| place.provider == Some(all[*one]));
+    let regions = composition.regions.iter().enumerate();
+    let chosen: Vec<usize> =
+        regions.filter(|(_, place)| is_one(place)).map(|(region, _)| region).collect();
+    composition.trouble(dice, &chosen, 0);
+    if dice.once_in(2) {
+        let (from, to) = (composition.warm(), composition.run);
+        let (outcome, takes) = failure(dice, composition.timeout);
+        let what = What::Sees(outcome, takes);
+        composition.faults.extend(chosen.into_iter().map(|region| Fault {
+            region,
+            agent: None,
+            from,
+            to,
+            what: what.clone(),
+        }));
+    }
+    composition.deliver_badly(dice, 2_000);
+    composition.restart_sometimes(dice);
+    composition
+}
+
+#[test]
+fn invariant_1_regions_that_are_too_alike_alone_are_never_down() {
+    hold("invariant_1_regions", 300, alike, |composition| {
+        let mut world = World::new(composition);
+        world.run(composition.run);
+        match world.transitions().find(|(_, t)| t.verdict.state == State::Down) {
+            Some((at, _)) => Err(format!("down at {at:?}")),
             None => Ok(()),
         }
     });

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use quorate_model::{
-    Ballot, BallotEntry, BallotOrigin, BootId, Cause, Counted, Evidence, Flag, Health, Incident,
-    IncidentId, IncidentState, Observation, OriginFinding, OriginHold, Outcome, Phase, PhaseTiming,
-    ProbeResult, Reason, ResultId, Revision, RoundId, Scope, Severity, State, Timestamp, Verdict,
+    Ballot, BallotEntry, BallotOrigin, BootId, Cause, Counted, DistinctCount, Evidence, Flag,
+    Health, Incident, IncidentId, IncidentState, Observation, OriginFinding, OriginHold, Outcome,
+    Phase, PhaseTiming, ProbeResult, Reason, ResultId, Revision, RoundId, Scope, Severity, State,
+    Timestamp, Verdict,
 };
 
 use super::*;
@@ -58,6 +59,12 @@ fn verdict() -> Verdict {
             })),
             scope: Scope { failing: 3, live: 4, configured: 5 },
             rounds: vec![RoundId(7), RoundId(8)],
+            distinct: vec![DistinctCount {
+                label: "provider".to_owned(),
+                asked: 2,
+                live: 3,
+                failing: vec!["aws".to_owned(), "ovh".to_owned()],
+            }],
             entries: vec![voted, silent],
         },
     }

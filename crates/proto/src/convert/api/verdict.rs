@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use quorate_model::{
-    Ballot, BallotEntry, BallotOrigin, Cause, Counted, Flag, OriginFinding, OriginHold, RoundId,
-    Scope, State, Timestamp, Verdict,
+    Ballot, BallotEntry, BallotOrigin, Cause, Counted, DistinctCount, Flag, OriginFinding,
+    OriginHold, RoundId, Scope, State, Timestamp, Verdict,
 };
 
 use super::{agent_name, check_from_name, check_name, region_name};
@@ -72,6 +72,7 @@ pub fn verdict_from_wire(verdict: wire::Verdict) -> Result<Verdict, WireError> {
             quorum_effective: 0,
             scope,
             rounds: Vec::new(),
+            distinct: Vec::new(),
             entries: Vec::new(),
             evidence_milli_nats: 0,
             need_milli_nats: 0,
@@ -105,6 +106,7 @@ pub fn ballot_to_wire(ballot: &Ballot) -> wire::Ballot {
             .map(|round| i64::try_from(round.0).unwrap_or(i64::MAX))
             .collect(),
         votes: ballot.entries.iter().map(vote_to_wire).collect(),
+        distinct: ballot.distinct.iter().map(distinct_to_wire).collect(),
         evidence_milli_nats: count_to_wire(ballot.evidence_milli_nats),
         need_milli_nats: count_to_wire(ballot.need_milli_nats),
         origin: ballot.origin.as_deref().map(origin_to_wire),
@@ -154,16 +156,37 @@ pub fn ballot_from_wire(ballot: wire::Ballot, scope: Scope) -> Result<Ballot, Wi
         .collect();
     let entries: Result<Vec<BallotEntry>, WireError> =
         ballot.votes.into_iter().map(vote_from_wire).collect();
+    let distinct: Result<Vec<DistinctCount>, WireError> =
+        ballot.distinct.into_iter().map(distinct_from_wire).collect();
     Ok(Ballot {
         taken: instant("take_time", ballot.take_time)?,
         quorum: count("quorum", ballot.quorum)?,
         quorum_effective: count("quorum_effective", ballot.quorum_effective)?,
         scope,
         rounds: rounds?,
+        distinct: distinct?,
         entries: entries?,
         evidence_milli_nats: count("evidence_milli_nats", ballot.evidence_milli_nats)?,
         need_milli_nats: count("need_milli_nats", ballot.need_milli_nats)?,
         origin: ballot.origin.as_ref().map(origin_from_wire).transpose()?.map(Box::new),
+    })
+}
+
+fn distinct_to_wire(distinct: &DistinctCount) -> wire::DistinctCount {
+    wire::DistinctCount {
+        label: distinct.label.clone(),
+        asked_count: count_to_wire(distinct.asked),
+        live_count: count_to_wire(distinct.live),
+        failing_values: distinct.failing.clone(),
+    }
+}
+
+fn distinct_from_wire(distinct: wire::DistinctCount) -> Result<DistinctCount, WireError> {
+    Ok(DistinctCount {
+        label: distinct.label,
+        asked: count("asked_count", distinct.asked_count)?,
+        live: count("live_count", distinct.live_count)?,
+        failing: distinct.failing_values,
     })
 }
 
