@@ -17,7 +17,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use quorate_model::{Delivery, NoticeKind, OperatorNotice, ReceiverId, Timestamp};
 use quorate_notify::{Message, SendError};
 use quorate_runtime::Clock;
-use quorate_store::{OutboxEntry, Write};
+use quorate_store::{DeliveryState, OutboxEntry, Write};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -151,6 +151,8 @@ impl Outbox {
             tokio::select! {
                 () = stop.cancelled() => return,
                 handover = self.handovers.recv() => match handover {
+                    // What only the store has comes first, and this comes from there too.
+                    Some(Handover::Stored(_)) if self.missed.load(Ordering::Relaxed) => {}
                     Some(handover) => self.take(handover),
                     None => return,
                 },
@@ -211,13 +213,13 @@ impl Outbox {
                 self.missed.store(true, Ordering::Relaxed);
                 continue;
             }
-            self.lanes.add(Item { entry, stored });
+            self.lanes.add(Item { entry, stored, alone: false });
         }
     }
 
     fn send_due(&mut self) {
         let now = self.clock.now();
-        while let Some(parcel) = self.lanes.take_due(now) {
+        while let Some(mut parcel) = self.lanes.take_due(now) {
             let receivers = self.receivers.load();
             let notifier = receivers.notifiers.get(parcel.receiver()).cloned();
             let (clock, store) = (self.clock, self.store.clone());
@@ -236,7 +238,12 @@ impl Outbox {
                     }
                     None => Err(retry::gone()),
                 };
-                let step = retry::step(&parcel.first.entry, &sent, clock.now());
+                let mut step = retry::step(&parcel.first.entry, &sent, clock.now());
+                if parcel.is_group() && step.state == DeliveryState::Failed {
+                    // One of them may be what is refused, or that they are several.
+                    parcel.part();
+                    step = step.again(clock.now());
+                }
                 note(&store, &parcel, &step, clock.now()).await;
                 Done::Sent(Box::new(parcel), step)
             });
@@ -298,7 +305,7 @@ impl Outbox {
         self.work.spawn(async move {
             let written = store.commit(vec![Write::Deliveries(entries.clone())]).await;
             let stored = written.is_ok();
-            let items = entries.into_iter().map(|entry| Item { entry, stored });
+            let items = entries.into_iter().map(|entry| Item { entry, stored, alone: false });
             Done::Noticed(items.collect())
         });
     }

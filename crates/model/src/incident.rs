@@ -53,6 +53,9 @@ pub struct Incident {
     /// The mutes that withheld messages about it, such as `maintenance/move` or `silence/known`.
     #[serde(default)]
     pub withheld_by: BTreeSet<String>,
+    /// Whether it was found only when it was over, from results that came late; nobody was told.
+    #[serde(default)]
+    pub is_past: bool,
     /// The verdict that opened it or raised its severity, with its ballot.
     pub verdict: Verdict,
 }

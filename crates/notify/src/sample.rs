@@ -63,6 +63,7 @@ pub(crate) fn alert(kind: AlertKind) -> Alert {
             resolved,
             reopened: 0,
             withheld_by: BTreeSet::new(),
+            is_past: false,
             verdict: Verdict {
                 state: State::Down,
                 flags: BTreeSet::new(),

@@ -2,7 +2,7 @@
 //!
 //! **What it decides.** Whether a message may wait for others to the same receiver and of the same
 //! kind. The first `group_after` go out at once. What follows them closely is held until
-//! `group_wait` has passed, and then goes out as one message that names all.
+//! `group_wait` has passed, and then goes out as one message, or as few as its form allows.
 //!
 //! **Why so.** The first page must not wait: there is nothing yet to group it with, and a person is to
 //! be woken within milliseconds of the decision. Once a few have gone out that person is awake, and
@@ -15,7 +15,7 @@
 //! **Restart.** What is held is stored as held. How many went out before is forgotten.
 //!
 //! **Example.** A provider goes, and with it 93 of 300 checks within 12 s. Three pages go out at once,
-//! and ten seconds after the fourth was held one that names all the others so far.
+//! and ten seconds after the fourth was held, in one message or a few, all the others so far.
 
 use std::collections::BTreeMap;
 

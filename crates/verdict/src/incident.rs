@@ -89,7 +89,9 @@ pub(crate) fn trouble(
         if severity == Severity::Notice {
             return None;
         }
-    } else if incident.resolved.is_none_or(|end| now > end + policy.reopen_within) {
+    } else if incident.is_past
+        || incident.resolved.is_none_or(|end| now > end + policy.reopen_within)
+    {
         return Some(fresh);
     }
     let was_flapping = memory.is_flapping(policy, now);
@@ -215,6 +217,7 @@ pub(crate) fn file(
             resolved: None,
             reopened: 0,
             withheld_by: BTreeSet::new(),
+            is_past: false,
             verdict: verdict.clone(),
         });
     }

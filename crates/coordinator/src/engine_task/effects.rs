@@ -84,8 +84,11 @@ impl Owner {
                     self.mirror.change_check(&transition.check, |view| {
                         view.verdict = Arc::new(transition.verdict);
                         if let Some(incident) = transition.incident {
-                            let open = incident.state == IncidentState::Open;
-                            view.open_incident = open.then_some(incident.id);
+                            if incident.state == IncidentState::Open {
+                                view.open_incident = Some(incident.id);
+                            } else if view.open_incident == Some(incident.id) {
+                                view.open_incident = None;
+                            }
                         }
                     });
                     self.outbox.offer(transition.deliveries);

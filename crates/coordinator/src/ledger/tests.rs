@@ -59,6 +59,7 @@ fn change(check: &str, state: State, incident: Option<u128>, key: &str) -> Decid
         resolved: None,
         reopened: 0,
         withheld_by: BTreeSet::new(),
+        is_past: false,
         verdict: verdict(state),
     });
     Decided::Transition(Box::new(Transition {

@@ -11,8 +11,8 @@ use super::retry::Step;
 /// Messages under way to one receiver at a time.
 const IN_FLIGHT_MAX: usize = 8;
 
-/// Messages in one.
-const GROUP_MAX: usize = 1_000;
+/// Messages in one: so many fit into a body of 20 kB whatever they say.
+const GROUP_MAX: usize = 24;
 
 /// Failed attempts in a row after which a receiver counts as failing.
 const FAILING_AFTER: u32 = 3;
@@ -23,6 +23,8 @@ pub(super) struct Item {
     pub(super) entry: OutboxEntry,
     /// Whether the store knows it.
     pub(super) stored: bool,
+    /// Whether it goes out by itself, because it was refused with others.
+    pub(super) alone: bool,
 }
 
 /// Deliveries to one receiver that go out as one message.
@@ -39,6 +41,17 @@ impl Parcel {
 
     pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
         std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Whether it is several messages in one.
+    pub(super) fn is_group(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// Has each of them go out by itself from now on.
+    pub(super) fn part(&mut self) {
+        self.first.alone = true;
+        self.others.iter_mut().for_each(|item| item.alone = true);
     }
 
     /// What tells it from others, the same for each attempt.
@@ -98,6 +111,9 @@ fn alert(delivery: &Delivery) -> Option<&Alert> {
 
 /// What was held for what: equal for messages that go out as one.
 fn burst(item: &Item) -> Option<(Timestamp, AlertKind, Timestamp)> {
+    if item.alone {
+        return None;
+    }
     let alert = alert(&item.entry.delivery)?;
     Some((alert.held_until?, alert.kind, item.entry.next_attempt))
 }

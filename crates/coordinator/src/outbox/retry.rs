@@ -23,6 +23,13 @@ pub(super) struct Step {
     pub(super) next_attempt: Option<Timestamp>,
 }
 
+impl Step {
+    /// The same, but with another attempt at once.
+    pub(super) fn again(self, now: Timestamp) -> Self {
+        Self { state: DeliveryState::Pending, next_attempt: Some(now), ..self }
+    }
+}
+
 /// What follows an attempt that ended at `now` like this.
 pub(super) fn step(entry: &OutboxEntry, sent: &Result<(), SendError>, now: Timestamp) -> Step {
     let Err(error) = sent else {

@@ -165,6 +165,7 @@ fn page(check: &str, at: Timestamp, held_until: Option<Timestamp>) -> Alert {
             resolved: None,
             reopened: 0,
             withheld_by: BTreeSet::new(),
+            is_past: false,
             verdict,
         },
     }
@@ -185,6 +186,21 @@ async fn what_was_held_for_each_other_goes_out_as_one_message() {
     assert_eq!(bench.next_checks().await.1, ["five"]);
     let due = bench.store.read(|store| store.next_due()).await.unwrap();
     assert_eq!(due, None, "each of them is noted as sent");
+    bench.tasks.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_refused_for_good_is_sent_one_by_one() {
+    let mut bench = bench(vec![Retry::Never]);
+    bench.page(&["one", "two", "three"], Some(Duration::from_secs(10))).await;
+    let mut checks = Vec::new();
+    while checks.len() < 3 {
+        let (_, named) = bench.next_checks().await;
+        assert_eq!(named.len(), 1, "{named:?}");
+        checks.extend(named);
+    }
+    checks.sort();
+    assert_eq!(checks, ["one", "three", "two"]);
     bench.tasks.stop();
 }
 

@@ -23,8 +23,11 @@ const CUTS: [Cut; 3] = [
 ];
 
 /// The same of each incident among many.
-const GROUP_CUTS: [Cut; 2] =
-    [Cut { text: 200, regions: 0, labels: 0 }, Cut { text: 20, regions: 0, labels: 0 }];
+const GROUP_CUTS: [Cut; 3] = [
+    Cut { text: 200, regions: 0, labels: 64 },
+    Cut { text: 60, regions: 0, labels: 8 },
+    Cut { text: 20, regions: 0, labels: 0 },
+];
 
 /// Bounds on what is said.
 #[derive(Clone, Copy)]
@@ -110,8 +113,6 @@ struct GroupData {
     kind: Option<AlertKind>,
     count: usize,
     incidents: Vec<Grouped>,
-    /// Incidents that are not listed, to keep the message short.
-    incidents_left_out: usize,
 }
 
 /// One of several incidents: what tells them apart. The rest is in the record of incidents.
@@ -128,6 +129,8 @@ struct Grouped {
     scope: Scope,
     opened: String,
     resolved: Option<String>,
+    labels: BTreeMap<String, String>,
+    runbook: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -159,23 +162,17 @@ pub(super) fn render(content: &Content) -> Result<String, serde_json::Error> {
     Ok(body)
 }
 
-/// Lists all incidents, shorter if need be, and as many as fit if even that is too long.
+/// Lists all incidents, shorter if need be. As many as are ever grouped fit.
 fn render_group(content: &Content, alerts: &[Alert]) -> Result<String, serde_json::Error> {
     let at = alerts.iter().map(|alert| alert.at).max().unwrap_or(Timestamp::EPOCH);
+    let mut body = String::new();
     for cut in GROUP_CUTS {
-        let body = write(content, at, group_data(alerts, alerts.len(), cut))?;
+        body = write(content, at, group_data(alerts, cut))?;
         if body.len() < BODY_BYTES_MAX {
-            return Ok(body);
+            break;
         }
     }
-    let mut listed = alerts.len();
-    loop {
-        listed /= 2;
-        let body = write(content, at, group_data(alerts, listed, GROUP_CUTS[1]))?;
-        if listed == 0 || body.len() < BODY_BYTES_MAX {
-            return Ok(body);
-        }
-    }
+    Ok(body)
 }
 
 fn write<T: Serialize>(
@@ -224,19 +221,19 @@ fn alert_data(alert: &Alert, to: Cut) -> AlertData {
         },
         time_to_detect_ms,
         reopened: incident.reopened,
-        labels: alert
-            .labels
-            .iter()
-            .take(to.labels)
-            .map(|(key, value)| (cut(key, to.text), cut(value, to.text)))
-            .collect(),
+        labels: labels(alert, to),
         runbook: alert.runbook.as_ref().map(|runbook| cut(runbook, to.text)),
         regions: entries.iter().take(to.regions).map(|entry| region(entry, to)).collect(),
         regions_left_out: entries.len().saturating_sub(to.regions),
     }
 }
 
-fn group_data(alerts: &[Alert], listed: usize, to: Cut) -> GroupData {
+fn labels(alert: &Alert, to: Cut) -> BTreeMap<String, String> {
+    let labels = alert.labels.iter().take(to.labels);
+    labels.map(|(key, value)| (cut(key, to.text), cut(value, to.text))).collect()
+}
+
+fn group_data(alerts: &[Alert], to: Cut) -> GroupData {
     let grouped = |alert: &Alert| {
         let incident = &alert.incident;
         let verdict = &incident.verdict;
@@ -252,13 +249,14 @@ fn group_data(alerts: &[Alert], listed: usize, to: Cut) -> GroupData {
             scope: verdict.ballot.scope,
             opened: incident.opened.to_string(),
             resolved: incident.resolved.map(|at| at.to_string()),
+            labels: labels(alert, to),
+            runbook: alert.runbook.as_ref().map(|runbook| cut(runbook, to.text)),
         }
     };
     GroupData {
         kind: alerts.first().map(|alert| alert.kind),
         count: alerts.len(),
-        incidents: alerts.iter().take(listed).map(grouped).collect(),
-        incidents_left_out: alerts.len().saturating_sub(listed),
+        incidents: alerts.iter().map(grouped).collect(),
     }
 }
 

@@ -111,6 +111,7 @@ pub fn incident(check: &str, opened: i64, resolved: Option<i64>) -> Incident {
         resolved: resolved.map(at),
         reopened: 0,
         withheld_by: BTreeSet::new(),
+        is_past: false,
         verdict: verdict(State::Down, opened, &[]),
     }
 }

@@ -72,11 +72,16 @@ impl Case {
                 self.kept.has_news = true;
             }
         }
-        let levels = self.per_place(ctx.roster, |group| {
-            let is_live = ctx.roster.region(group.region).state == RegionState::Live;
-            (is_live || !is_over).then(|| group.level.milli_nats())
-        });
+        let levels = self.levels(ctx, is_over);
         self.memory.intermittent.weigh(levels.into_iter());
+    }
+
+    /// The levels that count, one for each place.
+    fn levels(&self, ctx: &Context<'_>, only_live: bool) -> Vec<u16> {
+        self.per_place(ctx.roster, |group| {
+            let is_live = ctx.roster.region(group.region).state == RegionState::Live;
+            (is_live || !only_live).then(|| group.level.milli_nats())
+        })
     }
 
     /// A check that is down turns out to fail now and then only: its incident stays open, and its
@@ -94,7 +99,8 @@ impl Case {
         let Some(share) = self.answers.share_ppm(needed, ctx.policy().recovery, ctx.now) else {
             return false;
         };
-        let levels = self.memory.intermittent.raise(share, self.groups.len());
+        let places = self.levels(ctx, true).len();
+        let levels = self.memory.intermittent.raise(share, places);
         for group in &mut self.groups {
             group.level = levels;
         }

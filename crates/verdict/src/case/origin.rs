@@ -137,13 +137,13 @@ impl Case {
             },
             broke,
             worked: self.memory.last_success.filter(|last| broke.is_some_and(|at| *last < at)),
-            hold: self.held_back().filter(|_| is_down),
+            hold: self.held_back(ctx.now).filter(|_| is_down),
         }
     }
 
     /// Why nobody is told yet that it is down, if it is.
-    fn held_back(&self) -> Option<OriginHold> {
-        let brief = self.memory.owed.map(|_| OriginHold::Brief);
+    fn held_back(&self, now: Timestamp) -> Option<OriginHold> {
+        let brief = self.memory.owed.filter(|due| *due > now).map(|_| OriginHold::Brief);
         if self.mutes.is_active() { Some(OriginHold::Muted) } else { brief }
     }
 

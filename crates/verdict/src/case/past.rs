@@ -5,16 +5,17 @@
 //! come, and then judged by the same rules in the order in which they ended. An outage that would
 //! have been paged is put on record as a closed incident, dated back. Nobody is messaged: it is over.
 //!
-//! **What it ignores.** What overlaps an incident on record; suspicions and rounds, of which nothing
-//! is known afterwards; probes whose agents doubted themselves; and all but the first hours of a very
-//! long time, so that the present never waits for the past.
+//! **What it ignores.** What overlaps an outage on record; suspicions and rounds, of which nothing
+//! is known afterwards; probes whose agents doubted themselves; and places. Only late results are
+//! judged: what other regions said in time is not set beside them, so nothing less than the whole
+//! quorum of regions that report late is believed. What waits to be judged does not outlive a restart.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    Evidence, Fleet, FleetPolicy, Health, Incident, IncidentId, IncidentState, Observation,
+    Evidence, Flag, Fleet, FleetPolicy, Health, Incident, IncidentId, IncidentState, Observation,
     Outcome, ProbeResult, Severity, State, Timestamp,
 };
 
@@ -29,11 +30,14 @@ const RESULTS_MAX: usize = 4_096;
 /// Late results that are kept of all checks.
 const ALL_MAX: usize = 200_000;
 
-/// The time that is judged, from the first failure on.
+/// The time that is judged in one go, from a failure on.
 const SPAN_MAX: Duration = Duration::from_secs(6 * 3_600);
 
 /// How long no late result must have come.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// However many still come, they are judged after so long.
+const WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// No two checks are judged closer together, so that the present does not wait.
 const APART: Duration = Duration::from_millis(100);
@@ -44,8 +48,12 @@ pub(super) struct Past {
     results: Vec<ProbeResult>,
     /// How many of them are booked with what all checks keep.
     booked: usize,
+    /// When the first came.
+    since: Timestamp,
     /// When they are judged.
     due: Timestamp,
+    /// Whether that is a turn of its own, which no other check has.
+    has_turn: bool,
 }
 
 /// How much all checks keep, and when the next may be judged.
@@ -73,7 +81,9 @@ impl Case {
     /// Keeps a result that came too late, from the first failure on.
     pub(super) fn note_late(&mut self, ctx: &Context<'_>, result: &ProbeResult) {
         let outcome = result.observation.outcome;
-        let is_of_use = result.revision == self.check.revision
+        // One that claims to have taken so long would come late in the replay as well.
+        let is_of_use = result.observation.total < freshness(&self.check)
+            && result.revision == self.check.revision
             && result.health == Health::Fine
             && !ctx.is_replay
             && !matches!(outcome, Outcome::Inconclusive { .. })
@@ -81,9 +91,13 @@ impl Case {
         if !is_of_use {
             return;
         }
-        let past = self.past.get_or_insert_default();
-        past.due = ctx.now + QUIET;
-        if past.results.len() < RESULTS_MAX {
+        let share = RESULTS_MAX / self.groups.len().max(1);
+        let first = || Box::new(Past { since: ctx.now, ..Past::default() });
+        let past = self.past.get_or_insert_with(first);
+        past.due = (ctx.now + QUIET).min(past.since + WAIT_MAX);
+        past.has_turn = false;
+        let of_region = past.results.iter().filter(|known| known.region == result.region);
+        if of_region.count() < share {
             past.results.push(bare(result));
         }
     }
@@ -108,24 +122,24 @@ impl Case {
         if past.due > ctx.now {
             return;
         }
-        let is_unclear = self.memory.latched != State::Up
-            || incident::is_open(self.incident.as_ref())
-            || ctx.now < self.grace;
-        if ctx.now < lateness.next || is_unclear {
+        if self.memory.latched == State::Down || ctx.now < self.grace {
             // What is not over yet is judged when it is.
-            past.due = if is_unclear { ctx.now + QUIET } else { lateness.next };
-            lateness.next = lateness.next.max(ctx.now) + APART;
+            past.due = ctx.now + QUIET;
             return;
         }
-        lateness.next = ctx.now + APART;
+        if !past.has_turn {
+            let turn = lateness.next.max(ctx.now);
+            lateness.next = turn + APART;
+            if turn > ctx.now {
+                (past.due, past.has_turn) = (turn, true);
+                return;
+            }
+        }
         let results = self.forget_past(shared);
         for found in self.outages(ctx, results) {
             let Some(verdict) = self.look(ctx) else {
                 continue;
             };
-            if self.incident.as_ref().is_none_or(|known| known.opened < found.opened) {
-                self.incident = Some(found.clone());
-            }
             effects.push(Effect::Transition(Box::new(Transition {
                 check: self.check.id.clone(),
                 verdict,
@@ -149,17 +163,29 @@ impl Case {
     fn outages(&self, ctx: &Context<'_>, mut results: Vec<ProbeResult>) -> Vec<Incident> {
         results.sort_by_key(|result| (result.received, result.started));
         results.dedup_by(|one, other| one.id == other.id);
-        let Some(first) = results.first().map(|result| result.started) else {
+        let mut found = Vec::new();
+        let mut rest = &results[..];
+        loop {
+            let fails = |result: &ProbeResult| result.observation.outcome.is_fail();
+            let Some(begin) = rest.iter().position(fails) else {
+                return found;
+            };
+            let first = rest[begin].received;
+            let end = rest.partition_point(|result| result.received <= first + SPAN_MAX);
+            found.extend(self.outages_of(ctx, &rest[begin..end]));
+            rest = &rest[end..];
+        }
+    }
+
+    /// The outages that the results of one span show.
+    fn outages_of(&self, ctx: &Context<'_>, results: &[ProbeResult]) -> Vec<Incident> {
+        let (Some(first), Some(last)) = (results.first(), results.last()) else {
             return Vec::new();
         };
-        let mut replay = Replay::new(Arc::new(self.alone(ctx)), first);
-        let mut last = first;
+        let last = last.received;
+        let mut replay = Replay::new(Arc::new(self.alone(ctx)), first.started);
         for result in results {
-            if result.received > first + SPAN_MAX {
-                break;
-            }
-            last = result.received;
-            replay.take(result);
+            replay.take(result.clone());
         }
         replay.advance(last + freshness(&self.check));
         let mut found: BTreeMap<IncidentId, Incident> = BTreeMap::new();
@@ -170,14 +196,17 @@ impl Case {
         }
         let until = |of: &Incident| of.resolved.unwrap_or(ctx.now);
         let is_known = |found: &Incident| {
-            let known = self.incident.as_ref();
+            let known = self.incident.as_ref().filter(|known| known.severity == Severity::Page);
             known.is_some_and(|known| {
                 known.first_failure <= until(found) && found.first_failure <= until(known)
             })
         };
+        let is_whole = |found: &Incident| {
+            let is_page = found.severity == Severity::Page;
+            is_page && !found.verdict.flags.contains(&Flag::ReducedQuorum)
+        };
         let closed = |found: Incident| self.closed(ctx, found, last);
-        let all = found.into_values().map(closed);
-        all.filter(|found| found.severity == Severity::Page && !is_known(found)).collect()
+        found.into_values().filter(is_whole).map(closed).filter(|found| !is_known(found)).collect()
     }
 
     /// The incident as it is over: by what came late, or else by the first success known since.
@@ -190,6 +219,7 @@ impl Case {
             found.state = IncidentState::Resolved;
             found.resolved = Some(since.unwrap_or(last));
         }
+        found.is_past = true;
         let summary = &mut found.verdict.summary;
         *summary = format!("seen only afterwards, when it was over, so nobody was told: {summary}");
         found
@@ -208,7 +238,7 @@ impl Case {
         Fleet {
             policy,
             checks: [(check.id.clone(), Arc::new(check))].into(),
-            mutes: Vec::new(),
+            mutes: ctx.fleet.mutes.clone(),
             anchors: Vec::new(),
             operators: Vec::new(),
             regions: ctx.fleet.regions.clone(),

@@ -1,9 +1,10 @@
 //! Outages that were over before the coordinator heard of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_model::{AlertKind, Incident, IncidentState, Outcome, Severity, State};
-use quorate_verdict::Event;
+use quorate_model::{AlertKind, Check, Incident, IncidentState, Outcome, Severity, State};
+use quorate_verdict::{Effect, Event};
 
 use crate::stage::{OK, REFUSED, Stage, What, fault, secs, shop};
 
@@ -89,4 +90,81 @@ fn an_outage_on_record_is_not_put_there_again() {
     stage.run(secs(1_900));
     assert_eq!(stage.incidents().len(), 1);
     assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+}
+
+#[test]
+fn an_outage_soon_after_one_that_was_found_late_is_told_as_what_it_is() {
+    let mut stage = after_silence(|_, second| (400..700).contains(&second));
+    stage.run(secs(1_500));
+    stage.faults.push(crate::stage::sees(1_500, 1_700, "all", REFUSED));
+    stage.run(secs(1_600));
+    assert_eq!(stage.said(), [AlertKind::Page]);
+    let open = incidents(&stage).pop().expect("an incident");
+    assert_eq!((open.state, open.reopened, open.is_past), (IncidentState::Open, 0, false));
+    assert!(!open.verdict.summary.contains("afterwards"), "{open:?}");
+    assert_eq!(stage.incidents().len(), 2);
+}
+
+#[test]
+fn checks_whose_past_is_due_at_once_are_all_judged() {
+    let ids = ["shop", "shop-2", "shop-3", "shop-4"];
+    let mut stage = Stage::with(shop(), &FIVE, vec![fault(200, 1_200, "all", What::Dead)]);
+    let mut fleet = (*stage.fleet).clone();
+    for id in ids {
+        let check = Check { id: id.parse().expect("an id"), ..shop() };
+        fleet.checks.insert(check.id.clone(), Arc::new(check));
+    }
+    stage.apply(Event::Configured(Arc::new(fleet)));
+    stage.run(secs(1_210));
+    let mut results = Vec::new();
+    for agent in 0..FIVE.len() {
+        for turn in 0..16 {
+            let second = 205 + turn * 60 + agent as u64 * 12;
+            let outcome = if (400..700).contains(&second) { REFUSED } else { OK };
+            for id in ids {
+                let mut result = stage.result(agent, None, outcome, Duration::from_millis(50));
+                result.check = id.parse().expect("an id");
+                result.started = stage.now.before(secs(1_210 - second));
+                results.push(result);
+            }
+        }
+    }
+    // All are well now.
+    for agent in 0..FIVE.len() {
+        for id in ids {
+            let mut result = stage.result(agent, None, OK, Duration::from_millis(50));
+            result.check = id.parse().expect("an id");
+            results.push(result);
+        }
+    }
+    for result in results {
+        stage.apply(Event::Result(Box::new(result)));
+    }
+    stage.run(secs(1_280));
+    let past = stage.log.iter().filter_map(|(_, effect)| match effect {
+        Effect::Transition(change) => change.incident.as_ref().filter(|found| found.is_past),
+        Effect::Confirm(_)
+        | Effect::Operator(_)
+        | Effect::Pace { .. }
+        | Effect::Remember { .. } => None,
+    });
+    let checks: Vec<&str> = past.map(|found| found.check.as_str()).collect();
+    assert_eq!(checks, ids);
+}
+
+#[test]
+fn fewer_regions_than_the_quorum_that_report_late_are_not_believed() {
+    let silent = |agent: usize| agent >= 3;
+    let mut stage = Stage::with(shop(), &FIVE, vec![fault(200, 1_200, "d e", What::Dead)]);
+    stage.run(secs(1_210));
+    for agent in (0..FIVE.len()).filter(|agent| silent(*agent)) {
+        for turn in 0..14 {
+            let second = 205 + turn * 60 + agent as u64 * 12;
+            let mut result = stage.result(agent, None, REFUSED, Duration::from_millis(50));
+            result.started = stage.now.before(secs(1_210 - second));
+            stage.apply(Event::Result(Box::new(result)));
+        }
+    }
+    stage.run(secs(1_900));
+    assert_eq!(incidents(&stage), []);
 }

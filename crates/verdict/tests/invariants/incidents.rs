@@ -98,6 +98,8 @@ fn invariant_9_each_incident_is_told_once_and_its_end_once() {
             let until = |incident: &Incident| incident.resolved.unwrap_or(incident.opened);
             let is_same = |other: &Incident| {
                 other.id != *id
+                    && other.check == incident.check
+                    && other.severity == Severity::Page
                     && other.first_failure <= until(incident)
                     && incident.first_failure <= until(other)
             };
