@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use quorate_model::{
     Cause, Check, Doubt, Fleet, FleetPolicy, Health, Incident, Outcome, ProbeResult, RoundId,
-    Scope, State, Timestamp, Verdict,
+    Scope, State, Timestamp,
 };
 
 use crate::baseline::{Baselines, KindIx};
@@ -46,6 +46,7 @@ use crate::vote::{Group, Reading, Say, Sight, Taken};
 use crate::{Effect, recovery};
 pub(crate) use past::Lateness;
 use past::Past;
+use publish::Published;
 use remember::Kept;
 pub(crate) use trial::Trial;
 
@@ -99,7 +100,7 @@ pub(crate) struct Case {
     /// Start of the probe that opened it.
     began: Option<Timestamp>,
     purse: Purse,
-    pub(crate) verdict: Option<Verdict>,
+    published: Option<Published>,
     incident: Option<Incident>,
     memory: Memory,
     mutes: Mutes,
@@ -133,7 +134,7 @@ impl Case {
             rounds: Vec::new(),
             began: None,
             purse: Purse::full(),
-            verdict: None,
+            published: None,
             incident: None,
             memory: Memory::default(),
             mutes: Mutes::default(),

@@ -11,7 +11,9 @@ mod setup;
 
 use std::sync::Arc;
 
-use quorate_model::{AgentId, CheckId, Fleet, Heartbeat, RegionId, RoundId, Timestamp, Verdict};
+use quorate_model::{
+    AgentId, CheckId, Fleet, Heartbeat, RegionId, RoundId, State, Timestamp, Verdict,
+};
 
 use crate::alarms::{Alarms, CheckIx, Subject};
 use crate::anchors::Anchors;
@@ -140,10 +142,10 @@ impl Engine {
         self.alarms.next()
     }
 
-    /// The present verdict of a check; `None` before the first.
-    pub fn verdict(&self, check: &CheckId) -> Option<&Verdict> {
+    /// The present state of a check; `None` before the first verdict.
+    pub fn state(&self, check: &CheckId) -> Option<State> {
         let ix = self.by_check.get(check)?;
-        self.cases.get(ix.0 as usize)?.as_ref()?.verdict.as_ref()
+        self.cases.get(ix.0 as usize)?.as_ref()?.published()
     }
 
     /// The present verdict of a check with the votes as they are at `now`: a ballot is published

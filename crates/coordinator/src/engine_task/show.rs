@@ -31,7 +31,7 @@ impl Owner {
                     || CheckView {
                         check: Arc::clone(check),
                         verdict: Arc::new(
-                            engine.verdict(id).cloned().unwrap_or_else(|| unknown(check, now)),
+                            engine.look(id, now).unwrap_or_else(|| unknown(check, now)),
                         ),
                         open_incident: None,
                         rejected_by: BTreeSet::new(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quorate_model::{Cause, Flag, HumanDuration, Scope, State, Timestamp, Verdict};
+use quorate_model::{Cause, Flag, HumanDuration, RoundId, Scope, State, Timestamp, Verdict};
 
 use super::{Case, Context};
 use crate::ballot::Votes;
@@ -10,7 +10,39 @@ use crate::count::Count;
 use crate::incident::{self, Filing};
 use crate::{Effect, Transition};
 
+/// What was published last, as far as anything here is compared with it. The ballot went with the
+/// effect.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) state: State,
+    pub(super) flags: BTreeSet<Flag>,
+    cause: Cause,
+    also: Vec<Cause>,
+    scope: Scope,
+    since: Timestamp,
+    rounds: Vec<RoundId>,
+}
+
+impl Published {
+    pub(super) fn of(verdict: &Verdict) -> Self {
+        Self {
+            state: verdict.state,
+            flags: verdict.flags.clone(),
+            cause: verdict.cause,
+            also: verdict.also.clone(),
+            scope: verdict.ballot.scope,
+            since: verdict.since,
+            rounds: verdict.ballot.rounds.clone(),
+        }
+    }
+}
+
 impl Case {
+    /// The state that was published last; `None` before the first.
+    pub(crate) fn published(&self) -> Option<State> {
+        self.published.as_ref().map(|published| published.state)
+    }
+
     /// Publishes what a person would notice: the state and the flags at once, the scope and the
     /// cause when they have settled.
     pub(super) fn publish(
@@ -29,7 +61,7 @@ impl Case {
         let cache = self.cache(count);
         let behind = self.links.as_deref().and_then(|links| links.behind(cache));
         let votes = Votes { groups: &self.groups, count, near: self.near_end(ctx), behind };
-        let old = self.verdict.as_ref();
+        let old = self.published.as_ref();
         let scope = votes.scope(state);
         let is_recovering = flags.contains(&Flag::Recovering);
         let old_of_state = old.filter(|old| old.state == state);
@@ -64,20 +96,20 @@ impl Case {
             incident::file(filing, &mut self.incident, &mut self.memory, check, &verdict)
         });
         let is_touched = filing.is_some() || incident::is_open(self.incident.as_ref());
+        self.published = Some(Published::of(&verdict));
         effects.push(Effect::Transition(Box::new(Transition {
             check: self.check.id.clone(),
-            verdict: verdict.clone(),
+            verdict,
             incident: self.incident.clone().filter(|_| is_touched),
             alerts,
             memory: self.remember(ctx),
         })));
-        self.verdict = Some(verdict);
     }
 
     /// The published verdict with the votes as they are now: the state and all that was decided
     /// with it stay, the ballot and the sentence about it are new.
     pub(crate) fn look(&self, ctx: &Context<'_>) -> Option<Verdict> {
-        let published = self.verdict.as_ref()?;
+        let published = self.published.as_ref()?;
         let state = published.state;
         // What an episode does not believe is still what the regions said last.
         let count = if state == State::Down { self.count(ctx) } else { self.count_from(ctx, None) };
@@ -87,9 +119,13 @@ impl Case {
         let votes = Votes { groups: &self.groups, count: &count, near, behind };
         let is_recovering = published.flags.contains(&Flag::Recovering);
         Some(Verdict {
+            state,
+            flags: published.flags.clone(),
+            cause: published.cause,
+            also: published.also.clone(),
             summary: votes.summary(ctx, state, is_recovering),
-            ballot: votes.ballot(ctx, state, published.ballot.rounds.clone()),
-            ..published.clone()
+            since: published.since,
+            ballot: votes.ballot(ctx, state, published.rounds.clone()),
         })
     }
 
@@ -117,12 +153,12 @@ impl Case {
 /// Whether a scope or cause that differs from the published one has held for as long as silence
 /// must last to be believed.
 fn has_settled(
-    published: Option<&Verdict>,
+    published: Option<&Published>,
     (scope, cause): (Scope, Cause),
     settling: &mut Option<(Scope, Cause, Timestamp)>,
     ctx: &Context<'_>,
 ) -> bool {
-    let same = |verdict: &Verdict| verdict.ballot.scope == scope && verdict.cause == cause;
+    let same = |old: &Published| old.scope == scope && old.cause == cause;
     if published.is_some_and(same) {
         *settling = None;
         return false;

@@ -13,8 +13,8 @@ impl Case {
     pub(crate) fn is_quiet(&self, ctx: &Context<'_>) -> bool {
         let memory = &self.memory;
         let is_up = memory.latched == State::Up && self.shown() == State::Up;
-        let is_published = self.verdict.as_ref().is_some_and(|verdict| {
-            verdict.state == State::Up && verdict.flags.is_empty() && self.settling.is_none()
+        let is_published = self.published.as_ref().is_some_and(|published| {
+            published.state == State::Up && published.flags.is_empty() && self.settling.is_none()
         });
         let is_settled = memory.recovery.is_none()
             && memory.first_failure.is_none()

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use quorate_model::{CheckId, Incident, State, Timestamp, Verdict};
 
+use super::publish::Published;
 use super::{Case, Context, freshness};
 use crate::baseline::Baseline;
 use crate::liveness::{RegionIx, Roster};
@@ -33,7 +34,7 @@ impl Case {
     /// outage.
     pub(crate) fn restore(
         &mut self,
-        verdict: Verdict,
+        verdict: &Verdict,
         incident: Option<Incident>,
         memory: &serde_json::Value,
         (roster, now): (&Roster, Timestamp),
@@ -61,7 +62,7 @@ impl Case {
             group.level = Level::of(self.memory.level(&roster.region(group.region).id));
         }
         self.kept = Kept { at: now, matters: self.matters(), has_news: false };
-        self.verdict = Some(verdict);
+        self.published = Some(Published::of(verdict));
         self.incident = incident;
         self.is_paced
     }

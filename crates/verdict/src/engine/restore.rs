@@ -22,7 +22,7 @@ impl Engine {
             let Some(case) = self.cases[ix.0 as usize].as_mut() else {
                 continue;
             };
-            if case.restore(verdict, incident, &memory, (&self.roster, now)) {
+            if case.restore(&verdict, incident, &memory, (&self.roster, now)) {
                 let every = Some(case.pace(&self.fleet.policy));
                 effects.push(Effect::Pace { check: id, every });
             }

@@ -235,7 +235,7 @@ impl World {
     /// What holds after each event.
     fn hold(&mut self) {
         for check in self.fleet.checks.values() {
-            let state = self.engine.verdict(&check.id).map(|verdict| verdict.state);
+            let state = self.engine.state(&check.id);
             let is_proven = self.words.iter().any(|((of, _), word)| {
                 *of == check.id && word.until > self.now && word.says.is_success()
             });

@@ -165,7 +165,7 @@ fn a_changed_check_forgets_its_votes_and_keeps_its_verdict() {
     assert_eq!(stage.says(), "up 0/5 none");
     stage.fleet = std::sync::Arc::new(quorate_model::Fleet::default());
     stage.apply(Event::Configured(stage.fleet.clone()));
-    assert!(stage.engine.verdict(&stage.check).is_none());
+    assert!(stage.engine.state(&stage.check).is_none());
 }
 
 #[test]

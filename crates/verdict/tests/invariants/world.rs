@@ -541,7 +541,7 @@ impl<'a> World<'a> {
 
     /// The present state; `unknown` before the first verdict.
     pub(crate) fn state(&self) -> State {
-        self.engine.verdict(&self.check).map_or(State::Unknown, |verdict| verdict.state)
+        self.engine.state(&self.check).unwrap_or(State::Unknown)
     }
 
     /// The verdict with the votes as they are now.
