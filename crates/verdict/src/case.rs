@@ -4,6 +4,7 @@
 //! what they show against what is on record, publish what a person would notice, and say when to
 //! look again. Nothing here looks at another check.
 
+mod calm;
 mod certificate;
 mod dispute;
 mod intermittent;
@@ -46,6 +47,7 @@ use crate::vote::{Group, Reading, Say, Sight, Taken};
 use crate::{Effect, recovery};
 pub(crate) use past::Lateness;
 use past::Past;
+use calm::Calm;
 use publish::Published;
 use remember::Kept;
 pub(crate) use trial::Trial;
@@ -78,7 +80,7 @@ impl<'a> Context<'a> {
 }
 
 /// What all cases share and change.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shared {
     /// The number of the next round.
     pub(crate) next_round: u64,
@@ -89,7 +91,7 @@ pub(crate) struct Shared {
 }
 
 /// Everything about one check.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) check: Arc<Check>,
     pub(crate) kind: KindIx,
@@ -118,6 +120,7 @@ pub(crate) struct Case {
     asks_second: bool,
     links: Option<Box<Links>>,
     past: Option<Box<Past>>,
+    calm: Option<Calm>,
     pub(crate) alarm: Option<Timestamp>,
 }
 
@@ -147,6 +150,7 @@ impl Case {
             asks_second: false,
             links: None,
             past: None,
+            calm: None,
             alarm: None,
             check,
         }
@@ -159,6 +163,7 @@ impl Case {
         regions: &[RegionIx],
         now: Timestamp,
     ) {
+        self.disturb();
         let keeps = check.revision == self.check.revision;
         if !keeps {
             self.grace = now + freshness(&check);
@@ -207,13 +212,15 @@ impl Case {
         agent: AgentIx,
         result: &ProbeResult,
     ) -> Option<Trial> {
+        let calm = self.calm.take();
+        let mut is_asked = false;
         if let (Some(episode), Some(round)) = (self.episode.as_mut(), result.round) {
-            let is_own = episode.rounds.contains(&round);
+            is_asked = episode.rounds.contains(&round);
             episode.answered(agent, round, ctx.now);
-            self.record(ctx, agent, result, is_own)
-        } else {
-            self.record(ctx, agent, result, false)
         }
+        let trial = self.record(ctx, agent, result, is_asked);
+        self.calm = calm.and_then(|calm| self.stays_calm(calm, (ctx, agent), result));
+        trial
     }
 
     fn record(
@@ -242,7 +249,7 @@ impl Case {
             }
         };
         let sight = Sight { now: ctx.now, cut: None };
-        let before = group.read(ctx.roster, sight);
+        let was_alarmed = say.is_alarming() && is_alarmed(&group.read(ctx.roster, sight));
         let is_trusted = ctx.roster.agent(agent).trusts(started);
         let is_conclusive = say.is_success() || say == Say::Fail && is_trusted;
         if is_conclusive && self.memory.latched == State::Down {
@@ -252,13 +259,14 @@ impl Case {
         let group = self.group(region)?;
         let Taken { is_last, in_a_row } =
             group.insert(agent, result, (started, say), fresh_until)?;
-        let after = group.read(ctx.roster, sight);
+        if is_last && say.is_alarming() && is_trusted && !was_alarmed {
+            let turned = in_a_row == 1 || is_alarmed(&group.read(ctx.roster, sight));
+            if turned {
+                self.suspect(ctx, agent, started, is_asked);
+            }
+        }
         if is_last && say.is_success() {
             self.note_success(started);
-        }
-        let turned = !is_alarmed(&before) && (in_a_row == 1 || is_alarmed(&after));
-        if is_last && say.is_alarming() && turned && is_trusted {
-            self.suspect(ctx, agent, started, is_asked);
         }
         if ctx.is_replay || !is_conclusive {
             return None;
@@ -335,7 +343,8 @@ impl Case {
         self.publish(ctx, &count, filing, effects);
         self.recount(ctx, shared, effects);
         self.keep(ctx, effects);
-        self.wake(ctx, &count)
+        self.calm = self.calms_down(ctx, &count);
+        self.calm.map(Calm::end).or_else(|| self.wake(ctx, &count))
     }
 
     fn count(&self, ctx: &Context<'_>) -> Count {

@@ -99,7 +99,7 @@ impl fmt::Display for Network {
 }
 
 /// What happened last on a network.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Trials {
     /// When a trial that spoke against the region counted last, and until when that is in dispute.
     against: Option<(Timestamp, Timestamp)>,
@@ -108,7 +108,7 @@ struct Trials {
 }
 
 /// What speaks for and against one region.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Record {
     level: i32,
     networks: BTreeMap<Network, Trials>,
@@ -157,7 +157,7 @@ pub(crate) struct Scene {
 }
 
 /// The standing of all regions.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Conflicts {
     records: Vec<Record>,
     /// Regions that have become suspect, or believed, and nobody has acted on it yet.

@@ -91,7 +91,7 @@ impl Engine {
             Event::Configured(fleet) => self.configure(fleet, now, effects),
             Event::Restored(restore) => self.restore(*restore, now, effects),
             Event::Connected { agent, region, prefix } => {
-                let ix = self.roster.enrol(&agent, &region, now);
+                let ix = self.enrol(&agent, &region, now);
                 let agent = self.roster.agent_mut(ix);
                 (agent.connected, agent.prefix) = (true, prefix);
                 self.hear(ix, None, now, effects);
@@ -175,8 +175,18 @@ impl Engine {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> AgentIx {
-        let ix = self.roster.enrol(agent, region, now);
+        let ix = self.enrol(agent, region, now);
         self.hear(ix, None, now, effects);
+        ix
+    }
+
+    fn enrol(&mut self, agent: &AgentId, region: &RegionId, now: Timestamp) -> AgentIx {
+        let (ix, before) = self.roster.enrol(agent, region, now);
+        if let Some(before) = before {
+            for region in [before, self.roster.agent(ix).region] {
+                self.follow_region(region, Change::Votes, now);
+            }
+        }
         ix
     }
 
@@ -226,6 +236,7 @@ impl Engine {
     fn follow_region(&mut self, region: RegionIx, change: Change, now: Timestamp) {
         for (place, case) in (0_u32..).zip(&mut self.cases) {
             if let Some(case) = case.as_mut().filter(|case| case.votes_in(region)) {
+                case.disturb();
                 self.alarms.arm(&mut case.alarm, Subject::Check(CheckIx(place)), now);
             }
         }
@@ -251,6 +262,7 @@ impl Engine {
 
     fn wake_check(&mut self, ix: CheckIx, at: Timestamp) {
         if let Some(case) = self.cases[ix.0 as usize].as_mut() {
+            case.disturb();
             self.alarms.arm(&mut case.alarm, Subject::Check(ix), at);
         }
     }
@@ -274,10 +286,13 @@ impl Engine {
             return;
         };
         let ctx = Context::of((&self.fleet, &self.roster, &self.baselines), now);
+        let Some(case) = self.cases[ix.0 as usize].as_mut() else {
+            return;
+        };
         let mut has_failed = None;
-        if let Some(case) = self.cases[ix.0 as usize].as_mut()
-            && let Some(Trial { region, failed }) = take(case, &ctx)
-        {
+        let trial = take(case, &ctx);
+        let is_calm = case.calm_until(now).is_some();
+        if let Some(Trial { region, failed }) = trial {
             self.baselines.learn(case.kind, region, failed, now);
             self.unstored.learned();
             if failed {
@@ -289,7 +304,17 @@ impl Engine {
         if let Some(region) = has_failed {
             self.note_noise(region, now);
         }
-        self.judge(ix, now, effects);
+        if is_calm {
+            debug_assert!(self.is_judged(ix, now));
+            self.heed_conflicts(now);
+        } else {
+            self.judge(ix, now, effects);
+        }
+    }
+
+    /// Whether to judge a check now would have no effect and change nothing.
+    fn is_judged(&self, ix: CheckIx, now: Timestamp) -> bool {
+        self.case(ix).is_some_and(|case| case.is_judged(&self.context(None, now)))
     }
 
     fn judge(&mut self, ix: CheckIx, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -380,12 +405,23 @@ impl Engine {
                 }
                 Some(Subject::Anchors) => self.tend_anchors(now, effects),
                 Some(Subject::Check(ix)) => {
-                    if let Some(case) = self.cases[ix.0 as usize].as_mut() {
-                        case.alarm = None;
-                    }
-                    self.judge(ix, now, effects);
+                    self.wake(ix, now, effects);
                 }
             }
+        }
+    }
+
+    /// The alarm of a check goes off: it is judged, unless its votes were renewed meanwhile.
+    fn wake(&mut self, ix: CheckIx, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(case) = self.cases[ix.0 as usize].as_mut() else {
+            return;
+        };
+        case.alarm = None;
+        if let Some(end) = case.calm_until(now) {
+            self.alarms.arm(&mut case.alarm, Subject::Check(ix), end);
+            debug_assert!(self.is_judged(ix, now));
+        } else {
+            self.judge(ix, now, effects);
         }
     }
 

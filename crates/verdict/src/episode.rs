@@ -37,7 +37,7 @@ use crate::limits::{ROUND_REFILL_GAPS, ROUND_TOKENS_MAX, ROUNDS_MAX};
 use crate::liveness::{AgentIx, RegionIx, Roster};
 
 /// An open episode.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Episode {
     /// Start of the probe that opened it.
     pub(crate) began: Timestamp,
@@ -159,7 +159,7 @@ impl Episode {
 }
 
 /// What confirmation rounds are paid from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Purse {
     tokens: u32,
     /// Since when the next token is being earned.

@@ -51,13 +51,13 @@ pub(crate) fn host(target: &str) -> &str {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bucket {
     /// When it will be empty again: it drains at twenty probes in ten seconds.
     empty_at: Timestamp,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Storm {
     /// The last different hosts that were suspected, and when.
     hosts: Vec<(String, Timestamp)>,
@@ -67,7 +67,7 @@ struct Storm {
 }
 
 /// The purses of all hosts, and the storms of all regions.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hosts {
     buckets: BTreeMap<String, Bucket>,
     storms: BTreeMap<RegionIx, Storm>,

@@ -216,20 +216,27 @@ impl Roster {
         ix
     }
 
-    /// The number of an agent, given to it if it has none; moved if it votes elsewhere now.
-    pub(crate) fn enrol(&mut self, id: &AgentId, region: &RegionId, now: Timestamp) -> AgentIx {
+    /// The number of an agent, given to it if it has none; moved if it votes elsewhere now, with
+    /// where it voted before.
+    pub(crate) fn enrol(
+        &mut self,
+        id: &AgentId,
+        region: &RegionId,
+        now: Timestamp,
+    ) -> (AgentIx, Option<RegionIx>) {
         let region = self.intern(region, now);
         if let Some(ix) = self.by_agent.get(id) {
             let agent = &mut self.agents[ix.place()];
-            if agent.region != region {
-                let before = std::mem::replace(&mut agent.region, region);
-                self.regions[before.place()].agents.retain(|member| *member != ix);
-                self.regions[region.place()].agents.push(ix);
-                for region in [before, region] {
-                    self.assess(region, now);
-                }
+            if agent.region == region {
+                return (ix, None);
             }
-            return ix;
+            let before = std::mem::replace(&mut agent.region, region);
+            self.regions[before.place()].agents.retain(|member| *member != ix);
+            self.regions[region.place()].agents.push(ix);
+            for region in [before, region] {
+                self.assess(region, now);
+            }
+            return (ix, Some(before));
         }
         let ix = AgentIx(u32::try_from(self.agents.len()).unwrap_or(u32::MAX));
         self.agents.push(Agent {
@@ -254,7 +261,7 @@ impl Roster {
         });
         self.regions[region.place()].agents.push(ix);
         self.by_agent.insert(id.clone(), ix);
-        ix
+        (ix, None)
     }
 
     pub(crate) fn regions(&self) -> impl Iterator<Item = &Place> {

@@ -50,7 +50,7 @@ struct Answer {
 }
 
 /// The answers since a check went down, by the start of their probes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mixed {
     since: Option<Timestamp>,
     answers: Vec<Answer>,

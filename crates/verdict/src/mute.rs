@@ -35,7 +35,7 @@ pub(crate) fn by_check(mutes: &[Arc<Mute>]) -> BTreeMap<&CheckId, Vec<Arc<Mute>>
 }
 
 /// What covers a check, looked at again only when that can change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mutes {
     all: Vec<Arc<Mute>>,
     /// The places of those that cover it now.

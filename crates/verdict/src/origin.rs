@@ -90,7 +90,7 @@ pub(crate) struct Behind<'a> {
 }
 
 /// How a check hangs together with others.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Links {
     /// The check that probes its origin.
     pub(crate) origin: Option<(CheckIx, CheckId)>,

@@ -29,7 +29,7 @@ use crate::vote::Lookup;
 const WELL_FOR: u32 = 5;
 
 /// The regions whose probes need the second resolver.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resolvers {
     records: BTreeMap<RegionIx, Record>,
     /// Regions about which there may be something to tell.
@@ -37,7 +37,7 @@ pub(crate) struct Resolvers {
 }
 
 /// What is known of the resolvers of one region.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Record {
     /// Which agents need the second one, and for what.
     needs: BTreeSet<(AgentIx, CheckId)>,

@@ -45,7 +45,7 @@ use recent::{Recent, Run, Seen};
 pub(crate) use say::Say;
 
 /// What one agent last said about one check.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AgentVote {
     pub(crate) agent: AgentIx,
     /// The last probes, by start.
@@ -53,7 +53,7 @@ pub(crate) struct AgentVote {
     /// The run that ends with the last probe.
     pub(crate) run: Run,
     /// Until when the last probe speaks.
-    fresh_until: Timestamp,
+    pub(crate) fresh_until: Timestamp,
     pub(crate) outcome: Outcome,
     pub(crate) status: Option<u16>,
     pub(crate) address: Option<IpAddr>,
@@ -65,7 +65,7 @@ pub(crate) struct AgentVote {
 }
 
 /// What few votes have.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Remark {
     /// What the last probe says of itself, in a sentence.
     message: Box<str>,
@@ -98,6 +98,11 @@ impl AgentVote {
 
     pub(crate) fn say(&self) -> Option<Say> {
         self.recent.last().map(|seen| seen.say)
+    }
+
+    /// Whether its last two probes or more were plain successes.
+    pub(crate) fn has_succeeded_again(&self) -> bool {
+        self.say() == Some(Say::Ok) && self.run.length > 1
     }
 
     /// Start of its last success before `at`, as far back as single probes are known.
@@ -237,7 +242,7 @@ pub(crate) struct Sight {
 }
 
 /// All that a region has said about a check.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Group {
     pub(crate) region: RegionIx,
     pub(crate) votes: Votes,
@@ -319,6 +324,11 @@ impl Group {
     /// Notes a probe that its agent does not trust.
     pub(crate) fn doubt(&mut self, agent: AgentIx, started: Timestamp, reason: Doubt) {
         self.votes.of(agent).note_doubt(started, reason);
+    }
+
+    /// The vote of a region of one agent.
+    pub(crate) fn only(&self) -> Option<&AgentVote> {
+        if let [vote] = &self.votes[..] { Some(vote) } else { None }
     }
 
     /// The run of one agent.

@@ -43,7 +43,7 @@ const WAIT_MAX: Duration = Duration::from_secs(600);
 const APART: Duration = Duration::from_millis(100);
 
 /// Late results of one check.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Past {
     results: Vec<ProbeResult>,
     /// How many of them are booked with what all checks keep.
@@ -57,7 +57,7 @@ pub(super) struct Past {
 }
 
 /// How much all checks keep, and when the next may be judged.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lateness {
     kept: usize,
     next: Timestamp,

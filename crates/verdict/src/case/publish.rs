@@ -12,7 +12,7 @@ use crate::{Effect, Transition};
 
 /// What was published last, as far as anything here is compared with it. The ballot went with the
 /// effect.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Published {
     pub(super) state: State,
     pub(super) flags: BTreeSet<Flag>,

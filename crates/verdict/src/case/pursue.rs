@@ -15,6 +15,7 @@ use crate::{Confirmation, Effect};
 impl Case {
     /// Takes in that a probe is late.
     pub(crate) fn late(&mut self, ctx: &Context<'_>, agent: AgentIx, suspicion: &Suspicion) {
+        self.disturb();
         let started = suspicion.started.min(ctx.now);
         let is_current = suspicion.revision == self.check.revision
             && started + freshness(&self.check) > ctx.now

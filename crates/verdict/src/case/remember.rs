@@ -19,7 +19,7 @@ use crate::vote::Group;
 use crate::{Effect, Transition, incident};
 
 /// What is stored of the slow detector.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Kept {
     /// When it was stored last.
     at: Timestamp,
@@ -53,6 +53,7 @@ impl Case {
                 ..Memory::default()
             }
         });
+        self.disturb();
         self.grace = now + freshness(&self.check);
         self.is_paced = self.memory.latched == State::Down;
         if self.is_paced {

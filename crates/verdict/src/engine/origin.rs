@@ -55,7 +55,7 @@ impl Engine {
         Context { origin, ..Context::of((&self.fleet, &self.roster, &self.baselines), now) }
     }
 
-    fn case(&self, ix: CheckIx) -> Option<&Case> {
+    pub(super) fn case(&self, ix: CheckIx) -> Option<&Case> {
         self.cases.get(ix.0 as usize)?.as_deref()
     }
 }

@@ -35,7 +35,7 @@ impl Engine {
         }
         self.restore_agents(restore.agents, now);
         for result in restore.results {
-            let agent = self.roster.enrol(&result.id.agent, &result.region, now);
+            let (agent, _) = self.roster.enrol(&result.id.agent, &result.region, now);
             self.watch_agent(agent, now);
             let ctx = Context {
                 is_replay: true,
@@ -67,7 +67,7 @@ impl Engine {
             if !self.fleet.regions.contains_key(&region) {
                 continue;
             }
-            let ix = self.roster.enrol(&agent, &region, now);
+            let (ix, _) = self.roster.enrol(&agent, &region, now);
             if heard + gap < end {
                 let agent = self.roster.agent_mut(ix);
                 (agent.known, agent.told_lost) = (heard, true);

@@ -6,7 +6,7 @@ use super::AgentVote;
 use crate::liveness::AgentIx;
 
 /// The votes of a region's agents. Most regions have one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Votes {
     One(AgentVote),
     Many(Vec<AgentVote>),

@@ -71,7 +71,7 @@ impl Seen {
 
 /// The last probes, by start, and the run before them. Without a detour to the heap: there is one
 /// for each vote.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Recent {
     base: Run,
     started: [Timestamp; RECENT_MAX],
