@@ -25,8 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{
-    Cause, Check, Doubt, Fleet, FleetPolicy, Health, Incident, Outcome, ProbeResult, RoundId,
-    Scope, State, Timestamp,
+    Cause, Check, Doubt, Fleet, FleetPolicy, Health, Incident, Outcome, ProbeResult, Revision,
+    RoundId, Scope, State, Timestamp,
 };
 
 use crate::baseline::{Baselines, KindIx};
@@ -45,9 +45,9 @@ use crate::quorum::Ruling;
 use crate::resolvers::Resolvers;
 use crate::vote::{Group, Reading, Say, Sight, Taken};
 use crate::{Effect, recovery};
+use calm::Calm;
 pub(crate) use past::Lateness;
 use past::Past;
-use calm::Calm;
 use publish::Published;
 use remember::Kept;
 pub(crate) use trial::Trial;
@@ -90,20 +90,42 @@ pub(crate) struct Shared {
     pub(crate) lateness: Lateness,
 }
 
+/// What each result is held against, beside the case: to look it up in the check takes as long as
+/// all the rest that a plain success needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Terms {
+    revision: Revision,
+    /// For how long a probe speaks.
+    fresh_for: Duration,
+    /// So long before its end a certificate is near it.
+    warn: Option<Duration>,
+}
+
+impl Terms {
+    fn of(check: &Check) -> Self {
+        Self {
+            revision: check.revision,
+            fresh_for: FleetPolicy::freshness(check.interval, check.timeout),
+            warn: check.certificate.warn,
+        }
+    }
+}
+
 /// Everything about one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) check: Arc<Check>,
+    terms: Terms,
     pub(crate) kind: KindIx,
     groups: Vec<Group>,
-    episode: Option<Episode>,
+    episode: Option<Box<Episode>>,
     /// The rounds of the latest episode.
     rounds: Vec<RoundId>,
     /// Start of the probe that opened it.
     began: Option<Timestamp>,
     purse: Purse,
     published: Option<Published>,
-    incident: Option<Incident>,
+    incident: Option<Box<Incident>>,
     memory: Memory,
     mutes: Mutes,
     /// The answers while it is down.
@@ -130,7 +152,9 @@ impl Case {
         regions: &[RegionIx],
         now: Timestamp,
     ) -> Self {
+        let terms = Terms::of(&check);
         Self {
+            terms,
             kind,
             groups: regions.iter().map(|region| Group::new(*region)).collect(),
             episode: None,
@@ -144,7 +168,7 @@ impl Case {
             answers: Mixed::default(),
             disputed: Vec::new(),
             settling: None,
-            grace: now + freshness(&check),
+            grace: now + terms.fresh_for,
             kept: Kept::default(),
             is_paced: false,
             asks_second: false,
@@ -164,9 +188,10 @@ impl Case {
         now: Timestamp,
     ) {
         self.disturb();
-        let keeps = check.revision == self.check.revision;
+        let keeps = check.revision == self.terms.revision;
+        self.terms = Terms::of(&check);
         if !keeps {
-            self.grace = now + freshness(&check);
+            self.grace = now + self.terms.fresh_for;
             self.episode = None;
             self.disputed.clear();
         }
@@ -231,13 +256,13 @@ impl Case {
         is_asked: bool,
     ) -> Option<Trial> {
         let started = result.started.min(ctx.now);
-        let fresh_until = started + freshness(&self.check) + self.announced_delay(result);
+        let fresh_until = started + self.terms.fresh_for + self.announced_delay(result);
         let region = ctx.roster.agent(agent).region;
         if fresh_until <= ctx.now {
             self.note_late(ctx, result);
             return None;
         }
-        if result.revision != self.check.revision {
+        if result.revision != self.terms.revision {
             return None;
         }
         let group = self.group(region)?;
@@ -393,10 +418,6 @@ impl Case {
         .filter(|at| *at > ctx.now)
         .min()
     }
-}
-
-fn freshness(check: &Check) -> Duration {
-    FleetPolicy::freshness(check.interval, check.timeout)
 }
 
 fn is_alarmed(reading: &Reading) -> bool {

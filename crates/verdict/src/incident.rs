@@ -197,7 +197,7 @@ fn digest(memory: &mut Memory, policy: &FleetPolicy, now: Timestamp) -> Option<A
 /// Writes the filing into the record. Returns the messages; those that the mutes allow.
 pub(crate) fn file(
     filing: Filing,
-    record: &mut Option<Incident>,
+    record: &mut Option<Box<Incident>>,
     memory: &mut Memory,
     (check, mutes): (&Check, &Mutes),
     verdict: &Verdict,
@@ -206,7 +206,7 @@ pub(crate) fn file(
     if let Act::Open(severity) = filing.act {
         memory.told.clear();
         let first_failure = memory.first_failure.unwrap_or(now);
-        *record = Some(Incident {
+        *record = Some(Box::new(Incident {
             id: IncidentId::derive(&check.id, now),
             check: check.id.clone(),
             severity,
@@ -219,9 +219,9 @@ pub(crate) fn file(
             withheld_by: BTreeSet::new(),
             is_past: false,
             verdict: verdict.clone(),
-        });
+        }));
     }
-    let Some(incident) = record.as_mut() else {
+    let Some(incident) = record.as_deref_mut() else {
         return Vec::new();
     };
     match filing.act {

@@ -224,12 +224,13 @@ impl Roster {
         region: &RegionId,
         now: Timestamp,
     ) -> (AgentIx, Option<RegionIx>) {
+        let known = self.by_agent.get(id);
+        if let Some(ix) = known.filter(|ix| self.region_of(*ix).id == *region) {
+            return (ix, None);
+        }
         let region = self.intern(region, now);
-        if let Some(ix) = self.by_agent.get(id) {
+        if let Some(ix) = known {
             let agent = &mut self.agents[ix.place()];
-            if agent.region == region {
-                return (ix, None);
-            }
             let before = std::mem::replace(&mut agent.region, region);
             self.regions[before.place()].agents.retain(|member| *member != ix);
             self.regions[region.place()].agents.push(ix);

@@ -27,7 +27,7 @@ use world::{BATCH, REFUSED, REGIONS, World};
 static ALLOCATOR: counting::Counting = counting::Counting;
 
 /// The most that the engine may hold for each (check, region), in bytes. Only ever lowered.
-const BYTES_MAX: i64 = 400;
+const BYTES_MAX: i64 = 330;
 
 /// Of so many plain successes at most one may ask for memory: more of them would be judged.
 const SUCCESSES_EACH: usize = 3;

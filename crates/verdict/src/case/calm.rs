@@ -86,7 +86,7 @@ impl Case {
 
     /// From when on a certificate that was seen is near its end.
     fn near_from(&self, vote: &AgentVote) -> Timestamp {
-        let warn = self.check.certificate.warn;
+        let warn = self.terms.warn;
         warn.map_or(Timestamp::from_micros(i64::MAX), |warn| vote.cert_ends.before(warn))
     }
 

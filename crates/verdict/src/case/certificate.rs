@@ -12,7 +12,7 @@ use crate::vote::{Group, Sight};
 impl Case {
     /// Whether an incident is open that is about more than a certificate.
     pub(super) fn is_open(&self) -> bool {
-        incident::is_open(self.incident.as_ref()) && !self.memory.expiry.is_incident
+        incident::is_open(self.incident.as_deref()) && !self.memory.expiry.is_incident
     }
 
     /// The state that people see: a certificate near its end makes a milder one `degraded`.
@@ -68,7 +68,7 @@ impl Case {
     /// When people can be told of the end that they have not been told of.
     fn certificate_due(&self, ctx: &Context<'_>) -> Option<Timestamp> {
         self.memory.expiry.untold()?;
-        certificate::quiet_from(self.incident.as_ref(), ctx.policy().reopen_within)
+        certificate::quiet_from(self.incident.as_deref(), ctx.policy().reopen_within)
     }
 
     /// When to look again.

@@ -25,7 +25,7 @@ impl Case {
         }
         self.memory.withheld = None;
         let is_down = self.memory.latched == State::Down;
-        if !incident::is_open(self.incident.as_ref()) || self.memory.is_announced && !is_down {
+        if !incident::is_open(self.incident.as_deref()) || self.memory.is_announced && !is_down {
             return None;
         }
         Some(incident::release(if is_down { Severity::Page } else { Severity::Notice }))

@@ -47,7 +47,7 @@ impl Case {
             return;
         };
         let is_open = self.is_open();
-        let open = self.incident.as_ref().filter(|_| is_open);
+        let open = self.incident.as_deref().filter(|_| is_open);
         let known = open.map_or(self.memory.first_failure, |open| Some(open.first_failure));
         if known.is_some_and(|first| first <= since) {
             return;
@@ -57,7 +57,7 @@ impl Case {
         let noted = self.memory.last_success.filter(|last| *last < since);
         let last_success = seen.max(noted);
         self.memory.last_success = last_success;
-        match self.incident.as_mut().filter(|_| is_open) {
+        match self.incident.as_deref_mut().filter(|_| is_open) {
             Some(open) => (open.last_success, open.first_failure) = (last_success, since),
             None => self.memory.first_failure = Some(since),
         }

@@ -19,7 +19,7 @@ use quorate_model::{
     Outcome, ProbeResult, Severity, State, Timestamp,
 };
 
-use super::{Case, Context, Shared, freshness};
+use super::{Case, Context, Shared};
 use crate::replay::Replay;
 use crate::vote::Sight;
 use crate::{Effect, Transition, incident};
@@ -82,8 +82,8 @@ impl Case {
     pub(super) fn note_late(&mut self, ctx: &Context<'_>, result: &ProbeResult) {
         let outcome = result.observation.outcome;
         // One that claims to have taken so long would come late in the replay as well.
-        let is_of_use = result.observation.total < freshness(&self.check)
-            && result.revision == self.check.revision
+        let is_of_use = result.observation.total < self.terms.fresh_for
+            && result.revision == self.terms.revision
             && result.health == Health::Fine
             && !ctx.is_replay
             && !matches!(outcome, Outcome::Inconclusive { .. })
@@ -187,7 +187,7 @@ impl Case {
         for result in results {
             replay.take(result.clone());
         }
-        replay.advance(last + freshness(&self.check));
+        replay.advance(last + self.terms.fresh_for);
         let mut found: BTreeMap<IncidentId, Incident> = BTreeMap::new();
         for (_, transition) in replay.transitions() {
             if let Some(incident) = transition.incident {
@@ -196,7 +196,7 @@ impl Case {
         }
         let until = |of: &Incident| of.resolved.unwrap_or(ctx.now);
         let is_known = |found: &Incident| {
-            let known = self.incident.as_ref().filter(|known| known.severity == Severity::Page);
+            let known = self.incident.as_deref().filter(|known| known.severity == Severity::Page);
             known.is_some_and(|known| {
                 known.first_failure <= until(found) && found.first_failure <= until(known)
             })
@@ -229,7 +229,7 @@ impl Case {
     /// silence means nothing.
     fn alone(&self, ctx: &Context<'_>) -> Fleet {
         let policy = FleetPolicy {
-            absent_after: freshness(&self.check) * 2,
+            absent_after: self.terms.fresh_for * 2,
             lost_after: SPAN_MAX,
             ..*ctx.policy()
         };

@@ -95,12 +95,12 @@ impl Case {
             let check = (&*self.check, &self.mutes);
             incident::file(filing, &mut self.incident, &mut self.memory, check, &verdict)
         });
-        let is_touched = filing.is_some() || incident::is_open(self.incident.as_ref());
+        let is_touched = filing.is_some() || incident::is_open(self.incident.as_deref());
         self.published = Some(Published::of(&verdict));
         effects.push(Effect::Transition(Box::new(Transition {
             check: self.check.id.clone(),
             verdict,
-            incident: self.incident.clone().filter(|_| is_touched),
+            incident: self.incident.as_deref().filter(|_| is_touched).cloned(),
             alerts,
             memory: self.remember(ctx),
         })));
@@ -130,7 +130,7 @@ impl Case {
     }
 
     fn flags(&self, ctx: &Context<'_>, state: State) -> BTreeSet<Flag> {
-        let is_open = incident::is_open(self.incident.as_ref());
+        let is_open = incident::is_open(self.incident.as_deref());
         let is_down = state == State::Down;
         [
             (Flag::ReducedQuorum, is_down && self.memory.is_reduced),

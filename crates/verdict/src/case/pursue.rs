@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quorate_model::{Health, RoundId, State, Suspicion, Timestamp};
 
-use super::{Case, Context, Shared, freshness, is_alarmed};
+use super::{Case, Context, Shared, is_alarmed};
 use crate::count::Count;
 use crate::episode::Episode;
 use crate::liveness::{AgentIx, RegionState};
@@ -17,8 +17,8 @@ impl Case {
     pub(crate) fn late(&mut self, ctx: &Context<'_>, agent: AgentIx, suspicion: &Suspicion) {
         self.disturb();
         let started = suspicion.started.min(ctx.now);
-        let is_current = suspicion.revision == self.check.revision
-            && started + freshness(&self.check) > ctx.now
+        let is_current = suspicion.revision == self.terms.revision
+            && started + self.terms.fresh_for > ctx.now
             && (suspicion.health == Health::Fine
                 || suspicion.health == Health::Island && ctx.roster.agent(agent).is_excused())
             && ctx.roster.agent(agent).trusts(started);
@@ -71,7 +71,8 @@ impl Case {
 
     pub(super) fn open_episode(&mut self, ctx: &Context<'_>, began: Timestamp) {
         let regions = u32::try_from(self.groups.len()).unwrap_or(1).max(1);
-        self.episode = Some(Episode::open(began, self.check.interval / regions, ctx.now));
+        let episode = Episode::open(began, self.check.interval / regions, ctx.now);
+        self.episode = Some(Box::new(episode));
         self.rounds.clear();
         self.began = Some(began);
     }
@@ -88,7 +89,7 @@ impl Case {
             return false;
         };
         let is_old =
-            count.ruling == Ruling::Hold && ctx.now >= episode.opened + freshness(&self.check);
+            count.ruling == Ruling::Hold && ctx.now >= episode.opened + self.terms.fresh_for;
         let is_decided = is_old
             || self.memory.latched == State::Down
             || count.ruling == Ruling::Down

@@ -19,7 +19,7 @@ impl Case {
         let is_settled = memory.recovery.is_none()
             && memory.first_failure.is_none()
             && memory.intermittent.share_ppm().is_none()
-            && !incident::is_open(self.incident.as_ref());
+            && !incident::is_open(self.incident.as_deref());
         let is_well = |group: &Group| is_well(group, ctx);
         // What happens to an origin, or in front of one, could happen in between.
         is_up

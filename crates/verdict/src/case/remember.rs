@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use quorate_model::{CheckId, Incident, State, Timestamp, Verdict};
 
 use super::publish::Published;
-use super::{Case, Context, freshness};
+use super::{Case, Context};
 use crate::baseline::Baseline;
 use crate::liveness::{RegionIx, Roster};
 use crate::memory::Memory;
@@ -54,7 +54,7 @@ impl Case {
             }
         });
         self.disturb();
-        self.grace = now + freshness(&self.check);
+        self.grace = now + self.terms.fresh_for;
         self.is_paced = self.memory.latched == State::Down;
         if self.is_paced {
             self.answers.begin(verdict.since);
@@ -64,14 +64,14 @@ impl Case {
         }
         self.kept = Kept { at: now, matters: self.matters(), has_news: false };
         self.published = Some(Published::of(verdict));
-        self.incident = incident;
+        self.incident = incident.map(Box::new);
         self.is_paced
     }
 
     /// The check is no longer configured: returns what must be said about that, if anything.
     pub(crate) fn withdraw(self, now: Timestamp) -> Option<Transition> {
         let Self { check, incident, memory, .. } = self;
-        incident::withdraw(&check.id, Some(&check), incident, memory, now)
+        incident::withdraw(&check.id, Some(&check), incident.map(|incident| *incident), memory, now)
     }
 
     /// What [`Case::withdraw`] is for a check that went while the engine was not there.

@@ -95,7 +95,7 @@ impl Case {
         let fails = count.is_quorum_failing();
         self.memory.owed.filter(|due| ctx.now >= *due && fails)?;
         self.memory.owed = None;
-        let incident = self.incident.as_ref();
+        let incident = self.incident.as_deref();
         incident::trouble(Severity::Page, incident, &mut self.memory, ctx.policy(), ctx.now)
     }
 
@@ -169,7 +169,7 @@ impl Case {
             self.memory.first_failure = None;
         }
         let is_due = is_news || self.notice_due(count).is_some_and(|due| due <= ctx.now);
-        let incident = self.incident.as_ref();
+        let incident = self.incident.as_deref();
         is_due
             .then(|| {
                 incident::trouble(
