@@ -14,7 +14,9 @@ use crate::distinct::distinct;
 use crate::gather::Gather;
 use crate::kind::{Choice, choose, options};
 use crate::origin;
-use crate::raw::{CHECK_KEYS, Evidence, RawCertificate, RawCheck, RawDefaults, RawPartial};
+use crate::raw::{
+    CHECK_KEYS, Evidence, OnNoQuorum, RawCertificate, RawCheck, RawDefaults, RawPartial,
+};
 use crate::text::Span;
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -313,6 +315,7 @@ fn alert(
         within,
         false_alerts_per_year_milli: budget.map(|budget| budget.per_year_milli),
         ignores_evidence: evidence == Some(Evidence::Off),
+        alerts_no_quorum: own.on_no_quorum.or(default.on_no_quorum) == Some(OnNoQuorum::Alert),
         ignore_shorter_than,
     }
 }

@@ -174,9 +174,21 @@ pub(crate) struct RawAlert {
     /// Whether failures are weighed against that budget: `on` or `off`. With `off` the number of
     /// failing regions alone decides, and the budget is not kept. Default: `on`.
     pub(crate) evidence: Option<Evidence>,
+    /// What happens when fewer than two regions are left to see the target: `alert` pages, `ignore`
+    /// tells the operators only. Default: `ignore`.
+    pub(crate) on_no_quorum: Option<OnNoQuorum>,
     /// Outages that are over within this time page nobody; the check is shown as down all the same.
     /// Default: none is ignored.
     pub(crate) ignore_shorter_than: Option<Span>,
+}
+
+/// What happens when too few regions are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum OnNoQuorum {
+    Alert,
+    Ignore,
 }
 
 /// Whether failures are weighed.

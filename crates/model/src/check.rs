@@ -189,6 +189,9 @@ pub struct AlertPolicy {
     /// Whether the number of failing regions alone decides: the budget is then not kept.
     #[serde(default)]
     pub ignores_evidence: bool,
+    /// Whether they are told when too few regions are left to see the target.
+    #[serde(default)]
+    pub alerts_no_quorum: bool,
     /// An outage that is over within this time pages nobody; its state is shown all the same.
     #[serde(default)]
     pub ignore_shorter_than: Duration,

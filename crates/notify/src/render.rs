@@ -80,6 +80,10 @@ fn alert_subject(alert: &Alert) -> String {
     let state = mark(alert);
     // A certificate near its end is a symptom of no probe.
     let is_dated = verdict.state == State::Degraded && verdict.cause == Cause::TargetTls;
+    // What the one region that is left sees is no symptom of the target.
+    if verdict.state == State::Unknown {
+        return format!("[{state}] {check}: {}", escape(&verdict.summary, MESSAGE_MAX));
+    }
     let why = symptom(&verdict.ballot.entries)
         .filter(|_| !is_dated)
         .unwrap_or_else(|| escape(&verdict.summary, MESSAGE_MAX));
@@ -195,18 +199,19 @@ fn alert_text(alert: &Alert) -> String {
         let also: Vec<&str> = verdict.also.iter().map(|cause| cause.as_str()).collect();
         line("Also fits", also.join(", "));
     }
-    line(
-        "Regions",
-        format!(
-            "{} of {} fail, {} must agree",
-            ballot.scope.failing, ballot.scope.live, ballot.quorum_effective
-        ),
-    );
+    let scope = ballot.scope;
+    let regions = if verdict.state == State::Unknown {
+        format!("{} of {} live, too few to tell", scope.live, scope.configured)
+    } else {
+        format!("{} of {} fail, {} must agree", scope.failing, scope.live, ballot.quorum_effective)
+    };
+    line("Regions", regions);
     if is_weighed(ballot) {
         let (chance, budget) = (Odds(ballot.evidence_milli_nats), Odds(ballot.need_milli_nats));
         line("Coincidence", format!("{chance}, the budget of false alerts allows {budget}"));
     }
-    line("First failure", incident.first_failure.to_string());
+    let began = if verdict.state == State::Unknown { "Unseen since" } else { "First failure" };
+    line(began, incident.first_failure.to_string());
     if let Some(success) = incident.last_success {
         line("Last success", success.to_string());
         let detected = HumanDuration(incident.opened.since(success));

@@ -3,6 +3,7 @@
 mod certificate;
 mod origin;
 mod proof;
+mod sight;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,8 @@ pub(crate) struct Votes<'a> {
     pub(crate) near: Option<Near>,
     /// The origin that stands behind the target.
     pub(crate) behind: Option<Behind<'a>>,
+    /// Whether people are told when too few regions are left to see it.
+    pub(crate) tells_unseen: bool,
 }
 
 fn number(count: usize) -> u32 {
@@ -142,14 +145,10 @@ impl<'a> Votes<'a> {
     /// the proof follows: `within 3.1s; chance of coincidence 1 in 10^12, your budget 1 in 26
     /// million; no common provider; anchors fine in all 3`.
     pub(crate) fn summary(&self, ctx: &Context<'_>, state: State, is_recovering: bool) -> String {
-        let tally = &self.count.tally;
-        let (live, configured) = (tally.live, tally.configured);
+        let configured = self.count.tally.configured;
         let noun = if configured == 1 { "region" } else { "regions" };
         if state == State::Unknown && self.count.needed.is_none() {
-            let least = configured.min(2);
-            return format!(
-                "no statement: {live} of {configured} {noun} live, at least {least} needed"
-            );
+            return self.unseen_in_words(ctx);
         }
         if state == State::Unknown && self.count.fresh == 0 {
             return "no statement: no fresh vote from any live region".to_owned();

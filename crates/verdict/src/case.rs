@@ -18,6 +18,7 @@ mod pursue;
 mod quiet;
 mod remember;
 mod resolver;
+mod sight;
 mod trial;
 mod weigh;
 
@@ -357,9 +358,9 @@ impl Case {
         if self.pursue(ctx, &count, shared, effects) && !is_down && count.ruling != Ruling::Down {
             count = self.count(ctx);
         }
+        self.note_sight(ctx, &count);
         let filing = if self.is_blind(ctx, &count) {
-            self.lose_sight();
-            None
+            self.lose_sight(ctx)
         } else {
             self.weigh(ctx, &count, effects)
         };
@@ -403,6 +404,7 @@ impl Case {
             self.episode.as_ref().and_then(|episode| episode.wake(ctx.now)),
             self.proof_due(ctx, count),
             self.notice_due(count),
+            self.unseen_due(ctx),
             recovery::due(&self.memory, time),
             incident::digest_due(&self.memory, policy),
             self.memory.owed,

@@ -254,8 +254,8 @@ fn consequence(verdict: &Verdict) -> &'static str {
         }
         State::Up => "nobody is paged because the target works",
         State::Unknown => {
-            "nobody is paged because silence is not failure; what was open stays open; see \
-             `quorate get agents` for who is missing"
+            "silence is not failure, so nobody is paged unless the check's `on_no_quorum` says \
+             otherwise; what was open stays open; see `quorate get agents` for who is missing"
         }
     }
 }

@@ -9,6 +9,9 @@
 //! told that it began again is misled. The digest is sent at once when there was none lately, so
 //! that an outage which begins while a check flaps is not silent.
 //!
+//! **Unseen.** That too few regions are left to see a check may be an incident too (`case::sight`). Seen
+//! again and down, it is about that from then on.
+//!
 //! **Withheld.** While a check is muted its incidents are recorded and nobody is messaged; see `mute`.
 //!
 //! **The end** is told to exactly those whose last word was that it is open. It also comes when the
@@ -37,7 +40,8 @@ pub(crate) struct Filing {
 enum Act {
     Open(Severity),
     Raise,
-    /// What was open was about a certificate, and is about this from now on.
+    /// What was open was about a certificate, or that nobody could see the check, and is about this
+    /// from now on.
     TakeOver(Severity),
     Reopen(Severity),
     Resolve,
@@ -78,7 +82,8 @@ pub(crate) fn trouble(
     let Some(incident) = incident else {
         return Some(fresh);
     };
-    if is_open(Some(incident)) && memory.expiry.is_incident {
+    let was_unseen = incident.verdict.state == State::Unknown;
+    if is_open(Some(incident)) && (memory.expiry.is_incident || was_unseen) {
         return Some(Filing { act: Act::TakeOver(severity), say: Some(kind(severity)) });
     }
     let is_worse = severity > incident.severity;
@@ -203,9 +208,12 @@ pub(crate) fn file(
     verdict: &Verdict,
 ) -> Vec<(ReceiverId, Alert)> {
     let now = verdict.ballot.taken;
+    // What nobody can see began when the last but one was gone.
+    let is_unseen = verdict.state == State::Unknown;
+    let began = if is_unseen { memory.unseen } else { memory.first_failure };
+    let first_failure = began.unwrap_or(now);
     if let Act::Open(severity) = filing.act {
         memory.told.clear();
-        let first_failure = memory.first_failure.unwrap_or(now);
         *record = Some(Box::new(Incident {
             id: IncidentId::derive(&check.id, now),
             check: check.id.clone(),
@@ -235,7 +243,6 @@ pub(crate) fn file(
             memory.expiry.is_incident = false;
             incident.severity = severity;
             incident.opened = now;
-            let first_failure = memory.first_failure.unwrap_or(now);
             incident.last_success = memory.last_success.filter(|last| *last < first_failure);
             incident.first_failure = first_failure;
             incident.verdict = verdict.clone();
@@ -244,8 +251,9 @@ pub(crate) fn file(
             incident.state = IncidentState::Open;
             incident.resolved = None;
             incident.reopened = incident.reopened.saturating_add(1);
-            if severity > incident.severity {
-                incident.severity = severity;
+            if is_unseen || incident.verdict.state == State::Unknown || severity > incident.severity
+            {
+                incident.severity = incident.severity.max(severity);
                 incident.verdict = verdict.clone();
             }
         }

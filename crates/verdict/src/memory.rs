@@ -63,6 +63,9 @@ pub(crate) struct Memory {
     /// version 2.
     #[serde(default)]
     pub(crate) owed: Option<Timestamp>,
+    /// Since when too few regions are left to say anything, if they are. Since version 2.
+    #[serde(default)]
+    pub(crate) unseen: Option<Timestamp>,
     /// The slow detector. Since version 2.
     #[serde(default)]
     pub(crate) intermittent: Intermittent,
@@ -96,6 +99,7 @@ impl Default for Memory {
             is_untold: false,
             withheld: None,
             owed: None,
+            unseen: None,
             intermittent: Intermittent::default(),
             levels: BTreeMap::new(),
             baselines: BTreeMap::new(),
@@ -165,7 +169,7 @@ mod tests {
         let mut document = Memory { latched: State::Down, ..Memory::default() }.write();
         let fields = document.as_object_mut().unwrap();
         fields.insert("version".to_owned(), 1.into());
-        for new in ["intermittent", "levels", "expiry", "withheld", "owed", "fell"] {
+        for new in ["intermittent", "levels", "expiry", "withheld", "owed", "fell", "unseen"] {
             assert!(fields.remove(new).is_some(), "{new}");
         }
         let memory = Memory::read(&document).unwrap();

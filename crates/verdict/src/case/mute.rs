@@ -28,6 +28,7 @@ impl Case {
         if !incident::is_open(self.incident.as_deref()) || self.memory.is_announced && !is_down {
             return None;
         }
-        Some(incident::release(if is_down { Severity::Page } else { Severity::Notice }))
+        let is_page = is_down || self.memory.unseen.is_some();
+        Some(incident::release(if is_page { Severity::Page } else { Severity::Notice }))
     }
 }

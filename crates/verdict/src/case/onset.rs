@@ -46,7 +46,8 @@ impl Case {
         let Some(since) = self.trouble_since(ctx, count) else {
             return;
         };
-        let is_open = self.is_open();
+        // What nobody could see began unseen.
+        let is_open = self.is_open() && !self.is_about_sight();
         let open = self.incident.as_deref().filter(|_| is_open);
         let known = open.map_or(self.memory.first_failure, |open| Some(open.first_failure));
         if known.is_some_and(|first| first <= since) {

@@ -60,7 +60,9 @@ impl Case {
         let flags = self.flags(ctx, state);
         let cache = self.cache(count);
         let behind = self.links.as_deref().and_then(|links| links.behind(cache));
-        let votes = Votes { groups: &self.groups, count, near: self.near_end(ctx), behind };
+        let tells_unseen = self.check.alert.alerts_no_quorum;
+        let near = self.near_end(ctx);
+        let votes = Votes { groups: &self.groups, count, near, behind, tells_unseen };
         let old = self.published.as_ref();
         let scope = votes.scope(state);
         let is_recovering = flags.contains(&Flag::Recovering);
@@ -116,7 +118,8 @@ impl Case {
         let cache = self.cache(&count);
         let behind = self.links.as_deref().and_then(|links| links.behind(cache));
         let near = self.near_end(ctx);
-        let votes = Votes { groups: &self.groups, count: &count, near, behind };
+        let tells_unseen = self.check.alert.alerts_no_quorum;
+        let votes = Votes { groups: &self.groups, count: &count, near, behind, tells_unseen };
         let is_recovering = published.flags.contains(&Flag::Recovering);
         Some(Verdict {
             state,

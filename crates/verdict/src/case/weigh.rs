@@ -23,14 +23,6 @@ impl Case {
         count.fresh == 0 || !shows && self.memory.latched != State::Down
     }
 
-    /// Without sight an open incident is frozen, and nothing else is known.
-    pub(super) fn lose_sight(&mut self) {
-        self.memory.recovery = None;
-        if !self.is_open() && self.memory.latched != State::Down {
-            self.memory.latched = State::Unknown;
-        }
-    }
-
     /// Weighs what the votes show against what is on record.
     pub(super) fn weigh(
         &mut self,
@@ -146,7 +138,11 @@ impl Case {
     fn drift(&mut self, ctx: &Context<'_>, count: &Count) -> Option<Filing> {
         let want = self.condition(count).unwrap_or(State::Unknown);
         let is_open = self.is_open();
-        if is_open && want < self.memory.latched {
+        let is_seen_again = want == State::Up && self.is_about_sight();
+        if is_seen_again && self.memory.latched == State::Unknown {
+            self.memory.latched = want;
+        }
+        if is_open && (want < self.memory.latched || is_seen_again) {
             let run = *self.memory.recovery.get_or_insert(Recovery { since: ctx.now, shown: true });
             let time = self.memory.recovery_time(ctx.policy(), ctx.now);
             let is_over = ctx.now >= run.since + time && ctx.now >= self.grace;

@@ -22,6 +22,7 @@ mod properties;
 mod replay;
 mod resolver;
 mod restart;
+mod sight;
 mod stage;
 mod votes;
 mod words;

@@ -79,6 +79,8 @@ pub(crate) struct Composition {
     pub(crate) distinct: Option<usize>,
     pub(crate) budget_milli: Option<u32>,
     pub(crate) ignores_evidence: bool,
+    /// Whether people are told when nobody can see the check.
+    pub(crate) alerts_no_quorum: bool,
     pub(crate) heartbeat: u64,
     pub(crate) faults: Vec<Fault>,
     /// When the coordinator dies, and another one starts from what was stored.
@@ -118,6 +120,7 @@ impl Composition {
             },
             budget_milli: *dice.pick(&[None, None, Some(1), Some(100), Some(1_000), Some(100_000)]),
             ignores_evidence: dice.once_in(10),
+            alerts_no_quorum: false,
             heartbeat: *dice.pick(&[2_000, 5_000]),
             faults: Vec::new(),
             restarts: Vec::new(),
@@ -278,6 +281,7 @@ impl Composition {
                 within: None,
                 false_alerts_per_year_milli: self.budget_milli,
                 ignores_evidence: self.ignores_evidence,
+                alerts_no_quorum: self.alerts_no_quorum,
                 ignore_shorter_than: Duration::ZERO,
             },
             partial: PartialPolicy::default(),

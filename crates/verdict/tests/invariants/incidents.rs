@@ -31,6 +31,7 @@ fn anything(dice: &mut Dice) -> Composition {
         fault.to = fault.to.min(700_000);
     }
     composition.deliver_badly(dice, 2_000);
+    composition.alerts_no_quorum = dice.once_in(2);
     // Longer than any recovery, which is half a minute that doubles up to a quarter of an hour, and
     // than the slow detector remembers: its highest level takes 127 good probes to go.
     composition.interval = composition.interval.min(30_000);
@@ -48,6 +49,8 @@ struct Told {
     ends: u32,
     /// Whether it was put on record when it was over.
     only_on_record: bool,
+    /// How often it was found to be down after nobody could see it.
+    found: u32,
 }
 
 #[test]
@@ -61,16 +64,21 @@ fn invariant_9_each_incident_is_told_once_and_its_end_once() {
             let Some(incident) = &transition.incident else {
                 continue;
             };
-            let before = last.insert(incident.id, incident.clone());
+            let before: Option<Incident> = last.insert(incident.id, incident.clone());
+            let is_new = before.is_none();
             let reopened = before.as_ref().map_or(0, |before| before.reopened);
             let is_again = incident.reopened > reopened;
             let entry = told.entry(incident.id).or_default();
+            // Nobody could see the check, and now it is seen to be down.
+            let was_unseen = before.is_some_and(|it| it.verdict.state == State::Unknown);
+            let is_found = was_unseen && incident.verdict.state == State::Down;
+            entry.found += u32::from(is_found);
             for (_, alert) in &transition.alerts {
                 let wrong = match alert.kind {
-                    AlertKind::Page => entry.is_open && entry.paged && !is_again,
+                    AlertKind::Page => entry.is_open && entry.paged && !is_again && !is_found,
                     AlertKind::Notice => entry.is_open && !is_again,
                     AlertKind::Resolved => !entry.is_open,
-                    AlertKind::Digest => before.is_none(),
+                    AlertKind::Digest => is_new,
                 };
                 if wrong {
                     return Err(format!("{:?} at {at:?} after {entry:?}", alert.kind));
@@ -80,10 +88,12 @@ fn invariant_9_each_incident_is_told_once_and_its_end_once() {
                 entry.pages += u32::from(alert.kind == AlertKind::Page);
                 entry.ends += u32::from(alert.kind == AlertKind::Resolved);
             }
-            if entry.pages > incident.reopened + 1 || entry.ends > incident.reopened + 1 {
+            if entry.pages > incident.reopened + 1 + entry.found
+                || entry.ends > incident.reopened + 1
+            {
                 return Err(format!("{entry:?} at {at:?}, reopened {} times", incident.reopened));
             }
-            if before.is_none() && incident.state == IncidentState::Resolved {
+            if is_new && incident.state == IncidentState::Resolved {
                 // It was over before anybody heard of it.
                 entry.only_on_record = true;
             }
