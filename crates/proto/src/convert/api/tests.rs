@@ -191,6 +191,7 @@ fn time_to_detect_counts_from_the_last_success() {
         resolved: None,
         reopened: 0,
         withheld_by: ["silence/known".to_owned()].into(),
+        is_past: false,
         verdict: verdict(),
     };
     let sent = incident_to_wire(&incident, true);
