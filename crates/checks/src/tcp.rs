@@ -42,21 +42,20 @@ pub(super) struct Tcp;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TcpOptions {
-    /// What to connect to: `host:port`, with an IPv6 address in brackets.
+    /// `host:port`; an IPv6 address in brackets, such as `[2001:db8::1]:443`.
     #[schemars(required)]
     address: Option<String>,
-    /// Whether to shake hands over TLS, or how.
+    /// `true`, or how: the options below it.
     #[schemars(extend("default" = false))]
     #[serde(default)]
     tls: Option<TlsChoice>,
-    /// Text to send after connecting, at most 4 KiB, with the escapes `\r`, `\n`, `\t`, `\0`, `\\`
-    /// and `\xHH`.
+    /// Text to send, at most 4 KiB, with the escapes `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH`.
     #[serde(default)]
     send: Option<String>,
-    /// What must come within the first 4 KiB: a text, or conditions.
+    /// What must come within the first 4 KiB: a text (with the same escapes), or the options below it.
     #[serde(default)]
     expect: Option<ExpectChoice>,
-    /// The address family: `any` is IPv4 if the name has such an address, else IPv6.
+    /// `4`, `6`, or `any`: IPv4 if the name has such an address, else IPv6.
     #[schemars(extend("default" = "any"))]
     #[serde(default)]
     ip_family: IpFamily,
@@ -84,11 +83,12 @@ enum ExpectChoice {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ExpectOptions {
-    /// A part of what comes, with the escapes of `send`.
+    /// A part of what comes, with the same escapes.
     contains: Option<String>,
-    /// A regular expression that matches somewhere in what comes.
+    /// A regular expression (Rust crate `regex`) that matches somewhere in what comes, read as UTF-8.
     regex: Option<String>,
     /// The whole probe must not take longer.
+    #[schemars(extend("x-unit" = "duration"))]
     latency: Option<String>,
 }
 

@@ -31,8 +31,10 @@ pub(crate) struct TlsOptions {
     #[schemars(extend("default" = true))]
     pub(crate) verify: Option<bool>,
     /// Certificates in PEM format that are trusted instead of the system's.
+    #[schemars(extend("x-default" = "the system's"))]
     pub(crate) ca: Option<String>,
-    /// The name asked for (SNI) and looked for in the certificate, instead of the target's host.
+    /// The name sent (SNI) and looked for in the certificate.
+    #[schemars(extend("x-default" = "the target's host"))]
     pub(crate) server_name: Option<String>,
 }
 

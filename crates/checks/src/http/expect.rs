@@ -24,21 +24,21 @@ const SHOWN_BYTES_MAX: usize = 100;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ExpectOptions {
-    /// The status: a code, a class such as `2xx`, an interval such as `200-299`, or a list of
-    /// these.
+    /// A code (`200`), a class (`2xx`), an interval (`200-299`), or a list of these.
     #[schemars(extend("default" = "2xx"))]
     status: Option<OneOrMany<StatusOption>>,
-    /// Headers, each with its exact value or with conditions. Of a header that is there several
-    /// times one must fit.
+    /// For each header its exact value, or the options below. Of a header that is there several times
+    /// one must fit.
     headers: BTreeMap<String, HeaderOption>,
-    /// The body, as text.
+    /// The body, as text: the options below it.
     body: BodyOptions,
-    /// Values in a JSON body by a `JSONPath` (RFC 9535): the path must select something, and all of it
-    /// must be equal to the value.
+    /// Values by `JSONPath` (RFC 9535), such as `"$.status": ok`. The path must select something, and
+    /// all of it must equal the value.
     json: BTreeMap<String, Value>,
-    /// The `Location` of a redirect that is not followed, as sent or as a whole URL.
+    /// With `follow: false`: the `Location`, as sent or as a whole URL.
     location: Option<String>,
     /// The whole probe must not take longer.
+    #[schemars(extend("x-unit" = "duration"))]
     latency: Option<String>,
 }
 
@@ -75,7 +75,8 @@ struct HeaderConditions {
     contains: Option<String>,
     /// A regular expression that matches somewhere in the value.
     regex: Option<String>,
-    /// Whether the header must be there (`true`) or must not (`false`).
+    /// With `false` the header must not be there.
+    #[schemars(extend("default" = true))]
     present: Option<bool>,
 }
 

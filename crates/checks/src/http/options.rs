@@ -32,41 +32,45 @@ const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HttpOptions {
-    /// The URL to ask for, http or https. A user and a password in it are sent as basic
-    /// authentication and never shown.
+    /// What to ask for, `http` or `https`. A user and a password in it become basic authentication
+    /// and are never shown.
     #[schemars(required)]
     url: Option<String>,
-    /// The request method, in upper case. The agent's policy has the last word.
+    /// `GET`, `HEAD`, `OPTIONS`, `POST`, `PUT`, `PATCH` or `DELETE`. The agent's policy decides
+    /// which it sends; by default the first four.
     #[schemars(extend("default" = "GET"))]
     #[serde(default)]
     method: Option<String>,
-    /// Headers to send, each with its value. `Host` overrides the name that the server sees.
+    /// Headers to send: name and value. `Host` overrides the name that the server sees. Those that
+    /// frame the message (`Content-Length` and its like) are refused.
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// The body to send.
+    /// Text to send. Not with `GET` or `HEAD`.
     #[serde(default)]
     body: Option<String>,
-    /// Whether redirects are followed (at most 5), or how many of them, at most 10. With `false`
-    /// the redirect itself is the answer.
+    /// `true` follows up to 5 redirects, a number up to so many (at most 10), `false` none: then the
+    /// redirect is the answer.
     #[schemars(extend("default" = true))]
     #[serde(default)]
     follow: Option<Follow>,
-    /// How TLS is done.
+    /// How TLS is done: the options below it.
     #[serde(default)]
     tls: TlsOptions,
-    /// The HTTP version: `auto` is what the server prefers of 1.1 and 2 over TLS, and 1.1 without.
+    /// `1.1`, `2`, or `auto`: what the server prefers over TLS, 1.1 without. `2` works without TLS
+    /// too, with prior knowledge.
     #[schemars(extend("default" = "auto"))]
     #[serde(default)]
     http_version: Version,
-    /// The address family: `any` is IPv4 if the name has such an address, else IPv6.
+    /// `4`, `6`, or `any`: IPv4 if the name has such an address, else IPv6.
     #[schemars(extend("default" = "any"))]
     #[serde(default)]
     ip_family: IpFamily,
-    /// How much of the body is read, at most 10MiB. The rest is not looked at.
-    #[schemars(extend("default" = "256KiB"))]
+    /// How much of the body is read, at most `10MiB`. A longer one is cut and judged as far as it was
+    /// read; JSON is not read then.
+    #[schemars(extend("default" = "256KiB", "x-unit" = "size"))]
     #[serde(default)]
     max_body: Option<String>,
-    /// What the answer must be.
+    /// What the answer must be: the options below it. All of it must hold.
     #[serde(default)]
     expect: ExpectOptions,
 }

@@ -9,6 +9,7 @@ mod http;
 mod redirects;
 mod resolver;
 mod server;
+mod tables;
 mod tcp;
 mod tls;
 
