@@ -277,12 +277,18 @@ fn shortage(fleet: &Fleet, roster: &Roster) -> Shortage {
     let mut short = Shortage { checks: fleet.checks.len(), ..Shortage::default() };
     for check in fleet.checks.values() {
         let is_live = |region: &&RegionId| state(roster, region) == RegionState::Live;
-        let live = check.regions.iter().filter(is_live);
-        let live = live.filter_map(|region| Some(((), roster.find_region(region)?)));
-        let live = roster.apart(live.collect());
+        let live = || {
+            let live = check.regions.iter().filter(is_live);
+            live.filter_map(|region| Some(((), roster.find_region(region)?)))
+        };
+        // Of most checks their number is all that matters, and it takes no memory to count.
+        let (live, is_thin) = if check.distinct.is_empty() && !roster.has_merged() {
+            (live().count(), false)
+        } else {
+            let apart = roster.apart(live().collect());
+            (apart.len(), is_thin(check, fleet, roster, &apart))
+        };
         let (configured, quorum) = (check.regions.len(), check.quorum_count());
-        let is_thin = is_thin(check, fleet, roster, &live);
-        let live = live.len();
         short.lost += usize::from(quorum::needed(configured, quorum, live).is_none());
         short.reduced += usize::from(quorum::fragile(configured, quorum, live) || is_thin);
     }
