@@ -8,6 +8,7 @@ mod anchors;
 mod config;
 mod config_cache;
 mod dial;
+mod families;
 pub mod file;
 mod files;
 mod identity;

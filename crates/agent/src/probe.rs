@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::anchors;
 use crate::config::Loaded;
+use crate::families::{self, Failing};
 use crate::lag::{self, Lag};
 use crate::lookups::Lookups;
 use crate::outbox::{Outbox, SuspectDraft};
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) lag: Arc<Lag>,
     pub(crate) rates: Mutex<Rates>,
     pub(crate) lookups: Mutex<Lookups>,
+    pub(crate) failing: Mutex<Failing>,
     /// Places for any probe.
     pub(crate) places: Arc<Semaphore>,
     /// Places for confirmations only.
@@ -121,9 +123,10 @@ impl Shared {
         let is_asked = matches!(job.wish, Wish::Asked { .. });
         context.second_after = self.lookups().second_after(&spec.check, spec.timeout, is_asked);
         let started_at = self.clock.uptime();
-        let mut observation = self.observe(job, &context, started_at).await;
-        let ended_at = started_at + observation.total;
+        let mut observation = self.over_families(job, &context, started_at).await;
+        let ended_at = self.clock.uptime();
         self.lookups().ended(&spec.check, &observation);
+        self.failing().ended(&spec.check, observation.outcome);
         let island = match observation.outcome {
             // The agent's own end says nothing about anything, and must not take long.
             Outcome::Ok | Outcome::Slow | Outcome::Inconclusive { .. } => {
@@ -153,6 +156,59 @@ impl Shared {
 
     pub(crate) fn lookups(&self) -> MutexGuard<'_, Lookups> {
         self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn failing(&self) -> MutexGuard<'_, Failing> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the probe, and the same over the other address family beside it if that can tell
+    /// anything and the agent's limits leave room for it.
+    async fn over_families(
+        &self,
+        job: &Job,
+        context: &ProbeContext,
+        started_at: Duration,
+    ) -> Observation {
+        let families = job.check.probe.families();
+        let is_asked = matches!(job.wish, Wish::Asked { .. });
+        let wanted = self.failing().tries_other(&job.check.spec.check, families, is_asked);
+        let Some(_place) = wanted.then(|| self.spare_place(job)).flatten() else {
+            return self.observe(job, context, started_at).await;
+        };
+        let other = context.over_other_family();
+        let beside = AssertUnwindSafe(job.check.probe.run(&other)).catch_unwind();
+        let probe = self.observe(job, context, started_at);
+        tokio::pin!(probe, beside);
+        let mut known = None;
+        let mut seen = loop {
+            tokio::select! {
+                seen = &mut probe => break seen,
+                ended = &mut beside, if known.is_none() => known = Some(ended),
+            }
+        };
+        if known.is_none() {
+            let spent = self.clock.uptime().saturating_sub(started_at);
+            let left = (context.timeout + OVERTIME).saturating_sub(spent);
+            tokio::select! {
+                ended = tokio::time::timeout(families::patience(families, left), beside) => {
+                    known = ended.ok();
+                }
+                () = self.stop.cancelled() => {}
+            }
+        }
+        if let Some(Ok(other)) = known {
+            families::note(&mut seen, &other);
+        }
+        seen
+    }
+
+    /// Room for one more probe now, by rate and number; nothing if there is none.
+    fn spare_place(&self, job: &Job) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let destination = format!("{} over the other address family", job.destination);
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.reserve(self.clock.now(), &destination, Duration::ZERO).map(|_| place)
     }
 
     /// The self-test's word on a failure; the last one known when the agent is ending.

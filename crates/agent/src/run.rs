@@ -132,6 +132,7 @@ fn shared(
         lag: Arc::clone(lag),
         rates: Mutex::new(rates),
         lookups: Mutex::default(),
+        failing: Mutex::default(),
         places: Arc::new(Semaphore::new(limits.in_flight.saturating_sub(reserved).max(1))),
         reserved: Arc::new(Semaphore::new(reserved)),
         stop,

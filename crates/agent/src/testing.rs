@@ -1,11 +1,12 @@
 //! A check kind that does what a test says.
 
 use std::future::Future;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use quorate_checks::{CheckKind, Egress, Environment, Policy, Probe, ProbeContext};
+use quorate_checks::{CheckKind, Egress, Environment, Families, Policy, Probe, ProbeContext};
 use quorate_model::{
     BlockReason, Evidence, Observation, OptionProblem, Outcome, Phase, ProbeSpec, Reason,
 };
@@ -24,7 +25,7 @@ struct Fake;
 
 /// Does as told: `ok`, `fail`, `hang`, `panic`, `blocked`, or `denied`, which the policy refuses;
 /// `nameless` fails to resolve, and tells in its evidence how many milliseconds the second resolver
-/// had to wait.
+/// had to wait; `split` is refused over IPv4 and answers over IPv6.
 #[derive(Debug)]
 struct FakeProbe {
     does: String,
@@ -47,7 +48,7 @@ impl CheckKind for Fake {
     fn parse(&self, options: &Value) -> Result<Box<dyn Probe>, Vec<OptionProblem>> {
         let text = |key: &str| options[key].as_str().unwrap_or_default().to_owned();
         let does = text("does");
-        if !["ok", "fail", "hang", "panic", "blocked", "denied", "nameless"]
+        if !["ok", "fail", "hang", "panic", "blocked", "denied", "nameless", "split"]
             .contains(&does.as_str())
         {
             return Err(vec![OptionProblem::at(&["does"], "cannot do that")]);
@@ -70,13 +71,17 @@ impl Probe for FakeProbe {
         (self.does == "denied").then(|| "denied is not allowed".into())
     }
 
+    fn families(&self) -> Families {
+        if self.does == "split" { Families::Any } else { Families::One }
+    }
+
     fn run<'a>(
         &'a self,
         context: &'a ProbeContext,
     ) -> Pin<Box<dyn Future<Output = Observation> + Send + 'a>> {
         RUNS.lock().unwrap().push(self.runs.clone());
         Box::pin(async {
-            let (mut retry_after, mut body_bytes) = (None, None);
+            let (mut retry_after, mut body_bytes, mut address) = (None, None, None);
             let (total, outcome) = match self.does.as_str() {
                 "panic" => panic!("as told"),
                 "hang" => {
@@ -84,6 +89,15 @@ impl Probe for FakeProbe {
                     tokio::time::sleep(context.timeout).await;
                     let (phase, reason) = (Phase::Connect, Reason::Timeout);
                     (context.timeout, Outcome::Fail { phase, reason })
+                }
+                "split" if context.is_over_other_family() => {
+                    address = Some(Ipv6Addr::LOCALHOST.into());
+                    (Duration::from_millis(1), Outcome::Ok)
+                }
+                "split" => {
+                    address = Some(Ipv4Addr::LOCALHOST.into());
+                    let (phase, reason) = (Phase::Connect, Reason::Refused);
+                    (Duration::from_millis(1), Outcome::Fail { phase, reason })
                 }
                 "fail" => {
                     let (phase, reason) = (Phase::Connect, Reason::Refused);
@@ -105,7 +119,7 @@ impl Probe for FakeProbe {
                 outcome,
                 total,
                 phases: Vec::new(),
-                evidence: Evidence { retry_after, body_bytes, ..Evidence::default() },
+                evidence: Evidence { address, retry_after, body_bytes, ..Evidence::default() },
             }
         })
     }

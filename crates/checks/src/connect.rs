@@ -106,6 +106,7 @@ async fn resolve(
     endpoint: &Endpoint,
     family: IpFamily,
 ) -> Result<Vec<IpAddr>, Stop> {
+    let family = if context.is_other_family { IpFamily::V6 } else { family };
     let Some(address) = endpoint.literal() else {
         trace.watch.enter(Phase::Dns);
         let resolver = &context.environment.resolver;

@@ -110,6 +110,8 @@ pub struct ProbeContext {
     pub second_after: Duration,
     /// Where the probe notes its phase.
     pub phase: PhaseCell,
+    /// Whether to contact the target over the address family by which the probe does not vote.
+    pub(crate) is_other_family: bool,
 }
 
 impl ProbeContext {
@@ -121,6 +123,19 @@ impl ProbeContext {
             environment,
             second_after: second_after(timeout),
             phase: PhaseCell::default(),
+            is_other_family: false,
         }
+    }
+
+    /// The context of the same probe over the other address family: a probe of a name votes by IPv4
+    /// where it has such an address, so this one uses IPv6.
+    #[must_use]
+    pub fn over_other_family(&self) -> Self {
+        Self { phase: PhaseCell::default(), is_other_family: true, ..self.clone() }
+    }
+
+    /// Whether it is such a one.
+    pub fn is_over_other_family(&self) -> bool {
+        self.is_other_family
     }
 }

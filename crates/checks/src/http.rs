@@ -23,7 +23,7 @@ use self::options::HttpOptions;
 use self::redirect::Redirects;
 use crate::options::{read, schema_of};
 use crate::phase::{Stop, Trace};
-use crate::registry::{CheckKind, Probe};
+use crate::registry::{CheckKind, Families, Probe};
 use crate::resolve::IpFamily;
 use crate::tls::TlsPlan;
 use crate::{Policy, ProbeContext};
@@ -94,6 +94,10 @@ impl Probe for HttpProbe {
             return Some(rule);
         }
         exchange::endpoint(&self.url).ok()?.refused_by(policy)
+    }
+
+    fn families(&self) -> Families {
+        exchange::endpoint(&self.url).map_or(Families::One, |endpoint| self.family.of(&endpoint))
     }
 
     fn run<'a>(

@@ -22,7 +22,7 @@ pub use connect::{ReachError, is_exhausted, reach};
 pub use context::{Egress, Environment, EnvironmentError, PhaseCell, ProbeContext};
 pub use network::Network;
 pub use policy::Policy;
-pub use registry::{CheckKind, KINDS, Probe, kind};
+pub use registry::{CheckKind, Families, KINDS, Probe, kind};
 pub use resolve::{Resolver, second_after};
 pub use tls::TlsError;
 pub use wall::WallClock;

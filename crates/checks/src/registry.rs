@@ -22,6 +22,17 @@ pub trait CheckKind: Debug + Sync {
     fn schema(&self) -> schemars::Schema;
 }
 
+/// The address families that a probe uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Families {
+    /// Only ever one: it is asked for, or the target is an address.
+    One,
+    /// One; the other can be tried for evidence.
+    Any,
+    /// One, and each time the other beside it.
+    Both,
+}
+
 /// A probe that is ready to run, any number of times.
 pub trait Probe: Debug + Send + Sync {
     /// What is contacted, for people: a URL or `host:port`, without credentials.
@@ -31,6 +42,11 @@ pub trait Probe: Debug + Send + Sync {
     /// address): a clause that names the rule. `None` if nothing can be said before it runs.
     fn refused_by(&self, _policy: &Policy) -> Option<String> {
         None
+    }
+
+    /// The address families that it can use.
+    fn families(&self) -> Families {
+        Families::One
     }
 
     /// Runs once. Ends by itself when the context's timeout is over.

@@ -16,8 +16,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::connect::{exhausted, is_exhausted};
+use crate::connect::{Endpoint, exhausted, is_exhausted};
 use crate::phase::Stop;
+use crate::registry::Families;
 
 /// The most addresses of one answer that are looked at and reported.
 const ADDRESSES_MAX: usize = 16;
@@ -37,6 +38,8 @@ pub(crate) enum IpFamily {
     V4,
     /// IPv6 only.
     V6,
+    /// Like `Any`, and beside it, as evidence, the other family if the name has it.
+    Both,
 }
 
 impl JsonSchema for IpFamily {
@@ -45,7 +48,7 @@ impl JsonSchema for IpFamily {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"enum": ["any", "4", "6", 4, 6]})
+        json_schema!({"enum": ["any", "4", "6", "both", 4, 6]})
     }
 }
 
@@ -58,7 +61,8 @@ impl TryFrom<Value> for IpFamily {
             "any" => Ok(Self::Any),
             "4" => Ok(Self::V4),
             "6" => Ok(Self::V6),
-            _ => Err(format!("{text} is not one of any, 4, 6")),
+            "both" => Ok(Self::Both),
+            _ => Err(format!("{text} is not one of any, 4, 6, both")),
         }
     }
 }
@@ -67,16 +71,26 @@ impl IpFamily {
     /// Whether `address` is of this family.
     pub(crate) fn holds(self, address: IpAddr) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any | Self::Both => true,
             Self::V4 => address.is_ipv4(),
             Self::V6 => address.is_ipv6(),
+        }
+    }
+
+    /// The families by which a probe of this endpoint can reach it.
+    pub(crate) fn of(self, endpoint: &Endpoint) -> Families {
+        match self {
+            _ if endpoint.literal().is_some() => Families::One,
+            Self::Any => Families::Any,
+            Self::Both => Families::Both,
+            Self::V4 | Self::V6 => Families::One,
         }
     }
 
     /// For messages: `no IPv4 address`.
     pub(crate) fn words(self) -> &'static str {
         match self {
-            Self::Any => "address",
+            Self::Any | Self::Both => "address",
             Self::V4 => "IPv4 address",
             Self::V6 => "IPv6 address",
         }
@@ -221,7 +235,7 @@ impl Servers {
         let resolver = if family == IpFamily::V6 { &self.v6 } else { &self.v4 };
         let found = look_up(resolver, name, family).await;
         match found {
-            Err(none) if family == IpFamily::Any && is_absent(&none) => {
+            Err(none) if matches!(family, IpFamily::Any | IpFamily::Both) && is_absent(&none) => {
                 match look_up(&self.v6, name, family).await {
                     Err(stop) if is_absent(&stop) => Err(none),
                     found => found,

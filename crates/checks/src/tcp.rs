@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use crate::connect::{Endpoint, connect};
 use crate::options::{Findings, read, schema_of};
 use crate::phase::{Stop, Trace, cut, rounded};
-use crate::registry::{CheckKind, Probe};
+use crate::registry::{CheckKind, Families, Probe};
 use crate::resolve::IpFamily;
 use crate::tls::{self, TlsOptions, TlsPlan};
 use crate::{Policy, ProbeContext};
@@ -55,7 +55,8 @@ struct TcpOptions {
     /// What must come within the first 4 KiB: a text (with the same escapes), or the options below it.
     #[serde(default)]
     expect: Option<ExpectChoice>,
-    /// `4`, `6`, or `any`: IPv4 if the name has such an address, else IPv6.
+    /// `4`, `6`, `any`: IPv4 if the name has such an address, else IPv6; or `both`: like `any`, and
+    /// each time over the other family beside it, which makes the check `degraded` where one fails.
     #[schemars(extend("default" = "any"))]
     #[serde(default)]
     ip_family: IpFamily,
@@ -219,6 +220,10 @@ impl Probe for TcpProbe {
 
     fn refused_by(&self, policy: &Policy) -> Option<String> {
         self.endpoint.refused_by(policy)
+    }
+
+    fn families(&self) -> Families {
+        self.family.of(&self.endpoint)
     }
 
     fn run<'a>(

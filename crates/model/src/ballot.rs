@@ -186,6 +186,17 @@ pub struct BallotEntry {
     /// What its failure adds to the evidence, in thousandths of a nat; 0 if nothing.
     #[serde(default)]
     pub evidence_milli_nats: u32,
+    /// Whether the target answers over one address family only. Then the vote is about that, not
+    /// about the target as a whole.
+    #[serde(default)]
+    pub one_family: bool,
+}
+
+impl BallotEntry {
+    /// Whether it says that the target as a whole fails.
+    pub fn fails(&self) -> bool {
+        self.outcome.is_some_and(Outcome::is_fail) && !self.one_family
+    }
 }
 
 /// What was known of the origin behind a target when a ballot was taken.

@@ -49,8 +49,8 @@ pub use prefix::Prefix;
 pub use problem::OptionProblem;
 pub use region::Region;
 pub use result::{
-    Evidence, Health, HttpHop, MeasuredResult, Observation, PhaseTiming, ProbeResult, ResolverUse,
-    ResultId, Suspicion,
+    Evidence, Health, HttpHop, MeasuredResult, Observation, OtherFamily, PhaseTiming, ProbeResult,
+    ResolverUse, ResultId, Suspicion,
 };
 pub use secret::Secret;
 pub use status::{StatusCode, StatusInfo, StatusOutcome, status_codes_in_markdown};

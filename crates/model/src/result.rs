@@ -59,6 +59,18 @@ pub struct Evidence {
     pub body_bytes: Option<u64>,
     /// What it took to resolve the target's name, if the first resolver did not do.
     pub resolver: Option<ResolverUse>,
+    /// What the same probe saw over the other address family, if the target has one and it was
+    /// tried.
+    pub other_family: Option<OtherFamily>,
+}
+
+/// The same probe over the address family that it does not vote by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherFamily {
+    /// The address contacted.
+    pub address: IpAddr,
+    /// What came of it.
+    pub outcome: Outcome,
 }
 
 words! {

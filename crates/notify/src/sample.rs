@@ -29,6 +29,7 @@ fn vote(region: &str, outcome: Outcome, counted: Counted, message: &str) -> Ball
         counted,
         message: message.into(),
         address: fails.then(|| [192, 0, 2, 1].into()),
+        one_family: false,
     }
 }
 

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use quorate_model::{
-    BlockReason, Evidence, Observation, Outcome, Phase, Reason, RegionId, ResolverUse, Timestamp,
+    BlockReason, Evidence, Observation, OtherFamily, Outcome, Phase, Reason, RegionId, ResolverUse,
+    Timestamp,
 };
 
 use crate::random::Draw;
@@ -50,6 +51,8 @@ pub(crate) struct Ask<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) observation: Observation,
+    /// Until all of it is over, what only adds to the evidence included.
+    pub(crate) lasts: Duration,
     /// The phase in which it waits, if it is late.
     pub(crate) waits_in: Phase,
 }
@@ -190,6 +193,7 @@ impl World {
             }
         }
         let mut evidence = self.evidence(ask, &target);
+        let mut unreached = Vec::new();
         for (index, what) in active {
             let What::Target { target: name, trouble } = what else { continue };
             if name != ask.target || excused {
@@ -197,6 +201,8 @@ impl World {
             }
             if let Trouble::Slow { by } = trouble {
                 slower += by;
+            } else if let Trouble::Family(family) = trouble {
+                unreached.push(family);
             } else if let Trouble::Dns { place: DnsPlace::Primary, other: false } = trouble {
                 // The first resolver is silent, and the second is as far away as the target.
                 slower += ask.second_after + trip;
@@ -207,7 +213,8 @@ impl World {
                 return seen;
             }
         }
-        answered(ask, target.kind, trip, slower, evidence)
+        let seen = answered(ask, target.kind, trip, slower, evidence);
+        over_families(ask, &target.families, &unreached, seen)
     }
 
     fn evidence(&self, ask: &Ask<'_>, target: &Target) -> Evidence {
@@ -278,22 +285,15 @@ impl World {
                 return self.certificate(ask, *reason, (trip, evidence));
             }
             Trouble::Content => failed(Phase::Assert, Reason::Body, trip, seen),
-            Trouble::Family(family) => match target.families.iter().position(|f| f != family) {
-                _ if !target.families.contains(family) => return None,
-                None => timed_out(ask, Phase::Connect, seen),
-                Some(other) => {
-                    // Some other address answers; the evidence says which.
-                    evidence.address = seen.resolved.get(other).copied();
-                    return None;
-                }
-            },
             Trouble::Edge { edges, code } => {
                 if !on_edge(edges) {
                     return None;
                 }
                 broken(ask, *code, trip, seen)
             }
-            Trouble::Dns { .. } | Trouble::Slow { .. } | Trouble::ProxyOk => return None,
+            Trouble::Dns { .. } | Trouble::Slow { .. } | Trouble::ProxyOk | Trouble::Family(_) => {
+                return None;
+            }
         })
     }
 
@@ -354,6 +354,27 @@ fn egress(protocol: &str, kind: TargetKind, trip: Duration) -> Option<Seen> {
     Some(failed(phase, reason, trip, Evidence::default()))
 }
 
+/// What is left of a probe when these families cannot be reached. It votes by the first family of
+/// its target; of two it tries both, like a check with `ip_family: both`.
+fn over_families(ask: &Ask<'_>, families: &[Family], unreached: &[Family], mut seen: Seen) -> Seen {
+    let answers = seen.observation.outcome;
+    let silence = Outcome::Fail { phase: Phase::Connect, reason: Reason::Timeout };
+    let is_silent = |family: &Family| unreached.contains(family);
+    let evidence = &mut seen.observation.evidence;
+    let address = evidence.resolved.get(1).copied();
+    evidence.other_family = families.get(1).zip(address).map(|(family, address)| {
+        let outcome = if is_silent(family) { silence } else { answers };
+        OtherFamily { address, outcome }
+    });
+    if families.first().is_some_and(is_silent) {
+        timed_out(ask, Phase::Connect, evidence.clone())
+    } else if families.iter().any(is_silent) {
+        Seen { lasts: ask.timeout, ..seen }
+    } else {
+        seen
+    }
+}
+
 /// A probe that meets a broken server: with a status, or without an answer.
 fn broken(ask: &Ask<'_>, code: Option<u16>, trip: Duration, evidence: Evidence) -> Seen {
     match code {
@@ -375,6 +396,7 @@ fn failed(phase: Phase, reason: Reason, total: Duration, mut evidence: Evidence)
     evidence.message = format!("{phase}: {reason}");
     let outcome = Outcome::Fail { phase, reason };
     Seen {
+        lasts: total,
         observation: Observation { outcome, total, phases: Vec::new(), evidence },
         waits_in: phase,
     }
@@ -390,6 +412,7 @@ fn status(code: u16, total: Duration, evidence: Evidence) -> Seen {
     let message = format!("status {code}");
     let evidence = Evidence { status: Some(code), message, ..evidence };
     Seen {
+        lasts: total,
         observation: Observation { outcome, total, phases: Vec::new(), evidence },
         waits_in: Phase::Ttfb,
     }
@@ -413,6 +436,7 @@ fn answered(
     }
     let outcome = if total > ask.slow_after { Outcome::Slow } else { Outcome::Ok };
     Seen {
+        lasts: total,
         observation: Observation { outcome, total, phases: Vec::new(), evidence },
         waits_in: Phase::Ttfb,
     }

@@ -6,6 +6,7 @@ mod proof;
 mod sight;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use quorate_model::{
     Ballot, BallotEntry, BlockReason, Cause, Counted, Outcome, Reason, RoundId, Scope, State,
@@ -19,7 +20,7 @@ use crate::count::Count;
 use crate::edge::Edge;
 use crate::evidence::MilliNats;
 use crate::origin::Behind;
-use crate::vote::{AgentVote, Group, Lookup, Reading};
+use crate::vote::{AgentVote, Group, Lookup, Reading, Say};
 
 /// The votes behind a verdict.
 pub(crate) struct Votes<'a> {
@@ -46,9 +47,7 @@ impl<'a> Votes<'a> {
         let failing = match state {
             State::Up => 0,
             State::Degraded if self.is_about_certificate() => self.see_near_end().count(),
-            State::Partial | State::Degraded if tally.failing == 0 => {
-                self.count.blocked + self.count.slow
-            }
+            State::Partial | State::Degraded if tally.failing == 0 => self.count.milder(),
             State::Partial | State::Degraded | State::Down | State::Unknown => tally.failing,
         };
         Scope {
@@ -93,13 +92,26 @@ impl<'a> Votes<'a> {
             State::Degraded if self.is_cached() => Some(Cause::Origin),
             State::Degraded if self.is_about_certificate() => Some(Cause::TargetTls),
             State::Degraded if self.count.is_intermittent() => Some(Cause::TargetIntermittent),
-            State::Degraded if self.count.slow >= self.count.blocked && self.count.slow > 0 => {
-                Some(Cause::TargetSlow)
+            State::Partial | State::Degraded => {
+                self.milder_cause(state, &witnesses(&Reading::is_blocked))
             }
-            State::Partial | State::Degraded => blocked(&witnesses(&Reading::is_blocked)),
             State::Down => None,
         };
         only.map(|cause| (cause, Vec::new()))
+    }
+
+    /// Who is responsible for what is no failure: whatever most regions suffer from.
+    fn milder_cause(&self, state: State, blocked: &[Witness<'_>]) -> Option<Cause> {
+        let Count { blocked: kept, one_family, slow, .. } = *self.count;
+        if slow > 0 && slow >= kept.max(one_family) && state == State::Degraded {
+            Some(Cause::TargetSlow)
+        } else if one_family > 0 && one_family >= kept {
+            // Of one region alone it is more likely its own network that lacks a family.
+            let is_path = one_family == 1 && self.count.succeeding > 0;
+            Some(if is_path { Cause::Path } else { Cause::TargetFamily })
+        } else {
+            blocked_cause(blocked)
+        }
     }
 
     /// What the regions whose vote is such have seen.
@@ -248,7 +260,7 @@ struct Told<'a> {
     silent: Vec<String>,
 }
 
-fn blocked(kept: &[Witness<'_>]) -> Option<Cause> {
+fn blocked_cause(kept: &[Witness<'_>]) -> Option<Cause> {
     let forbidden = Outcome::Blocked { reason: BlockReason::Forbidden };
     let refused = kept.iter().filter(|witness| witness.outcome == forbidden).count();
     if kept.is_empty() {
@@ -266,7 +278,7 @@ fn entry(ctx: &Context<'_>, group: &Group, reading: &Reading) -> BallotEntry {
     let last = || group.votes.iter().max_by_key(|vote| vote.started());
     let vote = spoken.or_else(last).filter(|vote| vote.started().is_some());
     let started: Option<Timestamp> = vote.and_then(AgentVote::started);
-    let is_failure = vote.is_some_and(|vote| !vote.outcome.is_success());
+    let is_failure = vote.is_some_and(|vote| vote.say().is_some_and(|say| !say.is_success()));
     let run = vote.map_or(0, |vote| vote.run.length);
     let in_a_row = if spoken.is_some() { reading.in_a_row } else { run };
     BallotEntry {
@@ -280,6 +292,7 @@ fn entry(ctx: &Context<'_>, group: &Group, reading: &Reading) -> BallotEntry {
         message: vote.map(remark).unwrap_or_default(),
         address: vote.and_then(|vote| vote.address),
         evidence_milli_nats: 0,
+        one_family: vote.is_some_and(|vote| vote.say() == Some(Say::OneFamily)),
     }
 }
 
@@ -297,6 +310,14 @@ fn nats(evidence: MilliNats) -> u32 {
 
 /// What a probe found, in two or three words.
 fn phrase(vote: &AgentVote) -> String {
+    if vote.say() == Some(Say::OneFamily) {
+        let fails = match (vote.address, vote.outcome.is_fail()) {
+            (Some(IpAddr::V4(_)), true) | (Some(IpAddr::V6(_)), false) => "IPv4",
+            (Some(IpAddr::V4(_)), false) | (Some(IpAddr::V6(_)), true) => "IPv6",
+            (None, _) => "one address family",
+        };
+        return format!("{fails} alone fails");
+    }
     match (vote.outcome, vote.status) {
         (Outcome::Fail { reason: Reason::Status, .. }, Some(status)) => format!("status {status}"),
         (Outcome::Fail { phase, reason }, _) => {

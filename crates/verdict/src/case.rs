@@ -275,7 +275,11 @@ impl Case {
             }
         };
         let sight = Sight { now: ctx.now, cut: None };
-        let was_alarmed = say.is_alarming() && is_alarmed(&group.read(ctx.roster, sight));
+        let was_alarmed = say.is_alarming() && {
+            let before = group.read(ctx.roster, sight);
+            // That nothing works any more is news after one address family did.
+            is_alarmed(&before) && before.say >= Some(say)
+        };
         let is_trusted = ctx.roster.agent(agent).trusts(started);
         let is_conclusive = say.is_success() || say == Say::Fail && is_trusted;
         if is_conclusive && self.memory.latched == State::Down {
@@ -429,14 +433,21 @@ fn is_alarmed(reading: &Reading) -> bool {
 /// What a probe says, if it can be believed: successes always, anything else only from an agent
 /// that is well, or is excused because only its anchors are not.
 fn trusted(result: &ProbeResult, is_excused: bool) -> Result<Say, Doubt> {
-    let doubt = match (result.observation.outcome, result.health) {
-        (Outcome::Inconclusive { reason }, _) => Some(reason),
-        (Outcome::Ok | Outcome::Slow, _) | (_, Health::Fine) => None,
-        (_, Health::Island) if is_excused => None,
-        (_, Health::Island) => Some(Doubt::Island),
-        (_, Health::Overloaded) => Some(Doubt::Overloaded),
+    let unwell = match result.health {
+        Health::Fine => None,
+        Health::Island if is_excused => None,
+        Health::Island => Some(Doubt::Island),
+        Health::Overloaded => Some(Doubt::Overloaded),
     };
-    match (doubt, Say::of(result.observation.outcome)) {
+    let outcome = result.observation.outcome;
+    let doubt = match outcome {
+        Outcome::Inconclusive { reason } => Some(reason),
+        Outcome::Ok | Outcome::Slow => None,
+        Outcome::Fail { .. } | Outcome::Blocked { .. } => unwell,
+    };
+    match (doubt, Say::of(&result.observation)) {
+        // What only the other address family says against the target is a failure too.
+        (None, Some(Say::OneFamily)) if outcome.is_success() && unwell.is_some() => Ok(Say::Ok),
         (None, Some(say)) => Ok(say),
         (doubt, _) => Err(doubt.unwrap_or(Doubt::Internal)),
     }

@@ -3,7 +3,7 @@
 //! A list of rules over the failing regions F and the succeeding regions O; the first that matches
 //! wins.
 //!
-//! 1. Slow or blocked, without a failing quorum: that itself.
+//! 1. Slow, blocked or reached over one address family only, without a failing quorum: that itself.
 //! 2. F have met one edge of a delivery network and O have met others, with at most one exception
 //!    among each: that edge.
 //! 3. Exactly one failing region while others succeed: the path from there, whatever labels it has.

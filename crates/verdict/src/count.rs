@@ -29,6 +29,10 @@ pub(crate) struct Count {
     pub(crate) blocked: usize,
     /// Those of them at least twice in a row.
     blocked_again: usize,
+    /// Live regions that reach the target over one address family only.
+    pub(crate) one_family: usize,
+    /// Those of them at least twice in a row.
+    one_family_again: usize,
     /// Regions whose last answers were all slow.
     pub(crate) slow: usize,
     /// Whether a refusal counts as a failure because nobody gets anything else.
@@ -132,6 +136,8 @@ impl Count {
             succeeding_again: number(&|r| r.succeeds() && r.in_a_row >= OWN_SUCCESSES),
             blocked: if refusals_fail { blocked - refused } else { blocked },
             blocked_again: number(&|r| r.is_blocked() && !fails(r) && r.in_a_row >= OWN_FAILURES),
+            one_family: number(&Reading::is_one_family),
+            one_family_again: number(&|r| r.is_one_family() && r.in_a_row >= OWN_FAILURES),
             slow: number(&is_slow),
             refusals_fail,
             proof,
@@ -149,7 +155,15 @@ impl Count {
 
     /// Whether a region is in any trouble at all.
     pub(crate) fn is_troubled(&self, reading: &Reading) -> bool {
-        self.is_failing(reading) || reading.is_blocked() || is_slow(reading)
+        self.is_failing(reading)
+            || reading.is_blocked()
+            || reading.is_one_family()
+            || is_slow(reading)
+    }
+
+    /// Regions in a trouble that is no failure.
+    pub(crate) fn milder(&self) -> usize {
+        self.blocked + self.one_family + self.slow
     }
 
     /// The mildest state that the votes allow short of `down`; `None` if they show nothing.
@@ -158,14 +172,14 @@ impl Count {
     /// gets worse never makes the verdict milder.
     pub(crate) fn condition(&self) -> Option<State> {
         let needed = self.needed?;
-        let milder = self.blocked + self.slow;
+        let milder = self.milder();
         if milder > 0 && milder + self.tally.failing >= needed {
             Some(State::Degraded)
         } else if self.succeeding == 0 && !self.falls_short() {
             None
         } else if self.intermittent_ppm.is_some() {
             Some(State::Degraded)
-        } else if self.tally.failing_again + self.blocked_again > 0 {
+        } else if self.tally.failing_again + self.blocked_again + self.one_family_again > 0 {
             Some(State::Partial)
         } else {
             Some(State::Up)
@@ -174,7 +188,7 @@ impl Count {
 
     /// Whether it is degraded because probes fail now and then, and for no other reason.
     pub(crate) fn is_intermittent(&self) -> bool {
-        let milder = self.blocked + self.slow;
+        let milder = self.milder();
         let is_milder =
             milder > 0 && self.needed.is_some_and(|needed| milder + self.tally.failing >= needed);
         self.intermittent_ppm.is_some() && !is_milder

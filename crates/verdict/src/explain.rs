@@ -4,7 +4,7 @@
 
 use quorate_model::{
     Ballot, BallotEntry, BallotOrigin, CheckId, Counted, DistinctCount, Flag, HumanDuration, Odds,
-    OriginFinding, OriginHold, Outcome, RoundId, State, Verdict,
+    OriginFinding, OriginHold, RoundId, State, Verdict,
 };
 
 use crate::ballot::reason;
@@ -53,6 +53,9 @@ fn line(entry: &BallotEntry) -> String {
     }
     if entry.failed_in_a_row >= u32::from(OWN_FAILURES) {
         parts.push(format!(", {} in a row", entry.failed_in_a_row));
+    }
+    if entry.one_family {
+        parts.push(", over one address family only".to_owned());
     }
     if entry.evidence_milli_nats > 0 {
         parts.push(format!(", by chance {}", Odds(entry.evidence_milli_nats)));
@@ -178,7 +181,7 @@ fn shortfall(verdict: &Verdict) -> Option<String> {
     if verdict.state == State::Down || ballot.quorum_effective == 0 {
         return None;
     }
-    let failed = |entry: &&BallotEntry| entry.outcome.is_some_and(Outcome::is_fail);
+    let failed = |entry: &&BallotEntry| entry.fails();
     let (counted, void): (Vec<&BallotEntry>, Vec<&BallotEntry>) =
         ballot.entries.iter().filter(failed).partition(|entry| entry.counted == Counted::Yes);
     let count = u32::try_from(counted.len()).unwrap_or(u32::MAX);

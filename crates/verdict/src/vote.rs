@@ -12,6 +12,11 @@
 //! counts even from an agent that doubts itself. A failure counts only from an agent that trusts
 //! its own network.
 //!
+//! **One address family.** A probe votes by one family; what the same probe met over the other one
+//! is evidence. Where one works and the other does not, the region says just that: no success, since
+//! the check's own family may be the broken one, and no failure of the target, since whoever can
+//! use both reaches it. A quorum of these is `degraded`.
+//!
 //! **Order.** Only the start of a probe orders it, not its arrival. The last few probes of each
 //! agent are kept sorted, so that late, doubled and reordered deliveries give the same run of
 //! failures. What is older than those is history.
@@ -118,7 +123,7 @@ impl AgentVote {
         let is_same = |seen: &Seen| match last {
             Say::Ok => false,
             Say::Slow => seen.say == Say::Slow,
-            Say::Limited | Say::Forbidden | Say::Fail => {
+            Say::OneFamily | Say::Limited | Say::Forbidden | Say::Fail => {
                 seen.started >= self.run.since && agent.trusts(seen.started)
             }
         };
@@ -283,10 +288,16 @@ impl Reading {
         self.say.is_some_and(Say::is_success)
     }
 
-    /// Whether the target answers, be it that it is asked too often. A refusal is no such answer:
-    /// whether it is a failure depends on the other regions.
+    /// Whether the target answers, be it over one address family, or that it is asked too often. A
+    /// refusal is no such answer: whether it is a failure depends on the other regions.
     pub(crate) fn is_answered(&self) -> bool {
-        self.succeeds() || self.is_blocked() && self.say == Some(Say::Limited)
+        let is_limited = self.is_blocked() && self.say == Some(Say::Limited);
+        self.succeeds() || self.is_one_family() || is_limited
+    }
+
+    /// Whether it reaches the target over one address family only.
+    pub(crate) fn is_one_family(&self) -> bool {
+        self.say == Some(Say::OneFamily) && self.state == RegionState::Live
     }
 
     pub(crate) fn is_blocked(&self) -> bool {
@@ -393,7 +404,7 @@ impl Group {
         } else if successes * 2 >= all {
             Say::is_success
         } else {
-            |say| matches!(say, Say::Limited | Say::Forbidden)
+            |say| matches!(say, Say::OneFamily | Say::Limited | Say::Forbidden)
         };
         if all == 0 {
             silent = match state {

@@ -58,6 +58,7 @@ impl Bench {
             lag: Arc::new(Lag::default()),
             rates: Mutex::new(Rates::new(200, 5, 100)),
             lookups: Mutex::default(),
+            failing: Mutex::default(),
             places: Arc::new(Semaphore::new(48)),
             reserved: Arc::new(Semaphore::new(16)),
             stop: tasks.token(),
@@ -188,6 +189,28 @@ async fn a_hanging_target_is_suspected_before_its_result() {
     assert!((2_000..2_100).contains(&age.as_millis()), "{age:?}");
     let result = bench.wait_for(1).await.remove(0);
     assert_eq!((result.outcome.as_str(), result.reason.as_str()), ("fail", "timeout"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_other_family_is_tried_once_a_probe_has_failed() {
+    let bench = Bench::new(None);
+    bench.configure(spec("split", 1, "split"), NOW).await;
+    let results = bench.wait_for(2).await;
+    assert_eq!(results[0].outcome, "fail");
+    let other = |result: &wire::Result| result.evidence.as_ref()?.other_family.clone();
+    assert_eq!(other(&results[0]), None, "until then nobody looks for more");
+    let seen = other(&results[1]).expect("the second probe looks");
+    assert_eq!((seen.address.as_str(), seen.outcome.as_str()), ("::1", "ok"));
+    assert_eq!(results[1].outcome, "fail", "the vote stays its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_tries_the_other_family_at_once() {
+    let bench = Bench::new(None);
+    bench.configure(spec("split-asked", 1, "split"), Duration::from_secs(59)).await;
+    bench.ask(7, "split-asked", 1, Duration::from_secs(1)).await;
+    let result = bench.wait_for(1).await.remove(0);
+    assert!(result.evidence.is_some_and(|evidence| evidence.other_family.is_some()));
 }
 
 #[tokio::test(start_paused = true)]

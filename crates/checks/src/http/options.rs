@@ -61,7 +61,8 @@ pub(super) struct HttpOptions {
     #[schemars(extend("default" = "auto"))]
     #[serde(default)]
     http_version: Version,
-    /// `4`, `6`, or `any`: IPv4 if the name has such an address, else IPv6.
+    /// `4`, `6`, `any`: IPv4 if the name has such an address, else IPv6; or `both`: like `any`, and
+    /// each time over the other family beside it, which makes the check `degraded` where one fails.
     #[schemars(extend("default" = "any"))]
     #[serde(default)]
     ip_family: IpFamily,

@@ -123,7 +123,7 @@ fn single_mistakes() {
         (
             "tcp",
             json!({"address": "h:1", "ip_family": 5}),
-            "ip_family: expected one of \"any\", \"4\", \"6\", found 5",
+            "ip_family: expected one of \"any\", \"4\", \"6\", \"both\", found 5",
         ),
     ] {
         assert_eq!(refused(name, &options), [problem]);

@@ -226,6 +226,9 @@ pub(crate) fn observation(check: &Check, seen: &Observation) -> Value {
         "phases": phases(&seen.phases),
         "resolved": evidence.resolved,
         "resolver": evidence.resolver.map(ResolverUse::as_str),
+        "other_family": evidence.other_family.map(|other| {
+            json!({ "address": other.address, "outcome": other.outcome.to_string() })
+        }),
         "address": evidence.address,
         "status": evidence.status,
         "protocol": evidence.protocol,

@@ -27,6 +27,7 @@ fn vote(region: &str, outcome: [&str; 3], counted: &str) -> v1::Vote {
         age: span(12, 0),
         failed_in_a_row: 3,
         evidence_milli_nats: 6_887,
+        one_family: false,
         counted: counted.to_owned(),
         message: "no answer to \u{1b}[31mSYN\r\n".to_owned(),
         address: "192.0.2.1".to_owned(),

@@ -73,6 +73,8 @@ fn facts(lines: &mut Vec<String>, observation: &Observation) {
     };
     fact("address", evidence.address.map(|address| address.to_string()));
     fact("resolver", evidence.resolver.map(|used| used.to_string()));
+    let other = evidence.other_family;
+    fact("also", other.map(|other| format!("{} at {}", other.outcome, other.address)));
     fact("protocol", evidence.protocol.as_deref().map(escaped));
     fact("status", evidence.status.map(|status| status.to_string()));
     fact("body", evidence.body_bytes.map(|bytes| format!("{bytes} bytes")));

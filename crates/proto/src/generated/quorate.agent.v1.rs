@@ -384,6 +384,26 @@ pub struct Evidence {
     /// Empty if the first resolver did, there is no second one, or there was nothing to resolve.
     #[prost(string, tag = "11")]
     pub resolver: ::prost::alloc::string::String,
+    /// What the same probe saw over the other address family; absent if the target has none, or it was
+    /// not tried.
+    #[prost(message, optional, tag = "12")]
+    pub other_family: ::core::option::Option<OtherFamily>,
+}
+/// The same probe over the address family that it does not vote by.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OtherFamily {
+    /// The address contacted.
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    /// `ok`, `slow`, `fail`, `blocked` or `inconclusive`.
+    #[prost(string, tag = "2")]
+    pub outcome: ::prost::alloc::string::String,
+    /// Where it failed; empty unless it did.
+    #[prost(string, tag = "3")]
+    pub phase: ::prost::alloc::string::String,
+    /// Why it failed, was blocked or is inconclusive; else empty.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// One answer of an HTTP exchange.
 #[derive(Clone, PartialEq, ::prost::Message)]

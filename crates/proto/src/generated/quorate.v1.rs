@@ -146,6 +146,10 @@ pub struct Vote {
     /// What its failure adds to the evidence; 0 if nothing.
     #[prost(int32, tag = "12")]
     pub evidence_milli_nats: i32,
+    /// Whether the target answers over one address family only: then the vote is about that, not about
+    /// the target as a whole.
+    #[prost(bool, tag = "13")]
+    pub one_family: bool,
 }
 /// The coordinator's judgement of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

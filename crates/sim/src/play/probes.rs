@@ -104,14 +104,14 @@ impl Player {
             number: self.probes,
             now: self.now,
         });
-        let total = seen.observation.total;
+        let (total, lasts) = (seen.observation.total, seen.lasts);
         flight.seen = Some(seen);
         let flight = Box::new(flight);
         if total > flight.spec.suspect_after {
             let wait = flight.spec.suspect_after;
             self.later(wait, Job::Late { agent, boot, flight: flight.clone() });
         }
-        self.later(total, Job::End { agent, boot, flight });
+        self.later(lasts, Job::End { agent, boot, flight });
     }
 
     /// A probe is late: says so, and has the self-test look at once.
@@ -162,7 +162,7 @@ impl Player {
             member.running.remove(check);
         }
         let started_at = member.uptime(flight.started);
-        let ended_at = started_at + seen.observation.total;
+        let ended_at = started_at + seen.lasts;
         let health = health(member.test.is_island, || member.lag.overlaps(started_at, ended_at));
         let mut observation = seen.observation.clone();
         if health == Health::Overloaded {

@@ -63,6 +63,7 @@ pub fn verdict(state: State, millis: i64, rounds: &[u64]) -> Verdict {
         counted: Counted::Yes,
         message: String::new(),
         address: None,
+        one_family: false,
     };
     Verdict {
         state,

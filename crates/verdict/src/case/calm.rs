@@ -11,7 +11,7 @@
 //! **Why it is safe.** Where debug assertions are on, so in all tests and simulations, a copy of the
 //! case is judged each time that a judgement is left out: it must have no effect and change nothing.
 
-use quorate_model::{Outcome, ProbeResult, Timestamp};
+use quorate_model::{ProbeResult, Timestamp};
 
 use super::{Case, Context, Shared};
 use crate::count::Count;
@@ -72,7 +72,7 @@ impl Case {
         (ctx, agent): (&Context<'_>, AgentIx),
         result: &ProbeResult,
     ) -> Option<Calm> {
-        let is_plain = result.observation.outcome == Outcome::Ok
+        let is_plain = Say::of(&result.observation) == Some(Say::Ok)
             && result.observation.evidence.resolver.is_none()
             && result.round.is_none();
         let region = ctx.roster.agent(agent).region;

@@ -62,7 +62,14 @@ fn state(says: &[Say]) -> State {
 }
 
 fn say() -> impl Strategy<Value = Say> {
-    prop::sample::select(vec![Say::Ok, Say::Slow, Say::Limited, Say::Forbidden, Say::Fail])
+    prop::sample::select(vec![
+        Say::Ok,
+        Say::Slow,
+        Say::OneFamily,
+        Say::Limited,
+        Say::Forbidden,
+        Say::Fail,
+    ])
 }
 
 proptest! {

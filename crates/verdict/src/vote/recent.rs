@@ -23,6 +23,7 @@ pub(crate) struct Run {
 enum Kind {
     Success,
     Blocked,
+    OneFamily,
     Failure,
 }
 
@@ -31,6 +32,7 @@ impl Run {
         let kind = match seen.say {
             Say::Ok | Say::Slow => Kind::Success,
             Say::Limited | Say::Forbidden => Kind::Blocked,
+            Say::OneFamily => Kind::OneFamily,
             Say::Fail => Kind::Failure,
         };
         let slow = if seen.say == Say::Slow { self.slow.saturating_add(1) } else { 0 };
@@ -160,7 +162,8 @@ mod tests {
 
     use super::*;
 
-    const SAYS: [Say; 5] = [Say::Ok, Say::Slow, Say::Limited, Say::Forbidden, Say::Fail];
+    const SAYS: [Say; 6] =
+        [Say::Ok, Say::Slow, Say::OneFamily, Say::Limited, Say::Forbidden, Say::Fail];
 
     fn seen(at: u64, sequence: u64, say: usize) -> Seen {
         let started = Timestamp::EPOCH + Duration::from_secs(at);
@@ -178,7 +181,7 @@ mod tests {
         /// into the base, in the order in which they left.
         #[test]
         fn it_is_a_sorted_list_with_a_short_memory(
-            probes in prop::collection::vec((0_u64..12, 0_u64..3, 0_usize..5), 0..40),
+            probes in prop::collection::vec((0_u64..12, 0_u64..3, 0_usize..6), 0..40),
         ) {
             let (mut recent, mut run) = (Recent::default(), Run::default());
             let (mut list, mut base) = (Vec::<Seen>::new(), Run::default());

@@ -1,6 +1,6 @@
 //! What one probe says.
 
-use quorate_model::{BlockReason, Outcome};
+use quorate_model::{BlockReason, Observation, Outcome};
 
 /// What a probe says about the target, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -9,6 +9,8 @@ pub(crate) enum Say {
     Ok,
     /// Well, but slow.
     Slow,
+    /// Well over one address family, broken over the other.
+    OneFamily,
     /// It answered that there were too many requests.
     Limited,
     /// It refused to answer.
@@ -18,9 +20,18 @@ pub(crate) enum Say {
 }
 
 impl Say {
-    /// What an outcome says; `None` if nothing.
-    pub(crate) fn of(outcome: Outcome) -> Option<Self> {
-        match outcome {
+    /// What a probe says; `None` if nothing.
+    ///
+    /// Who tries the other address family finds out whether the target is broken as a whole. That
+    /// the other one works is no success, since the check asks for its own, and no failure either:
+    /// whoever can use both reaches the target.
+    pub(crate) fn of(seen: &Observation) -> Option<Self> {
+        let other = seen.evidence.other_family.map(|other| other.outcome);
+        match seen.outcome {
+            Outcome::Ok | Outcome::Slow if other.is_some_and(Outcome::is_fail) => {
+                Some(Self::OneFamily)
+            }
+            Outcome::Fail { .. } if other.is_some_and(Outcome::is_success) => Some(Self::OneFamily),
             Outcome::Ok => Some(Self::Ok),
             Outcome::Slow => Some(Self::Slow),
             Outcome::Fail { .. } => Some(Self::Fail),
@@ -36,6 +47,6 @@ impl Say {
 
     /// Whether it raises a suspicion. Too many requests do not: asking more often would add to them.
     pub(crate) fn is_alarming(self) -> bool {
-        matches!(self, Self::Fail | Self::Forbidden)
+        matches!(self, Self::Fail | Self::Forbidden | Self::OneFamily)
     }
 }

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use quorate_model::{
-    AgentId, BlockReason, BootId, Doubt, Evidence, HttpHop, MeasuredResult, Observation, Outcome,
-    Phase, PhaseTiming, ProbeResult, Reason, RegionId, ResolverUse, ResultId, Revision, RoundId,
-    Timestamp,
+    AgentId, BlockReason, BootId, Doubt, Evidence, HttpHop, MeasuredResult, Observation,
+    OtherFamily, Outcome, Phase, PhaseTiming, ProbeResult, Reason, RegionId, ResolverUse, ResultId,
+    Revision, RoundId, Timestamp,
 };
 
 use super::scalar::{cut, id_from_wire, non_empty};
@@ -195,7 +195,23 @@ pub(in crate::convert) fn evidence_to_wire(evidence: &Evidence) -> wire::Evidenc
         retry_after: evidence.retry_after.map(duration_to_wire),
         body_bytes: evidence.body_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
         resolver: evidence.resolver.map_or_else(String::new, |used| used.to_string()),
+        other_family: evidence.other_family.map(|other| {
+            let (phase, reason) = phase_and_reason(other.outcome);
+            wire::OtherFamily {
+                address: other.address.to_string(),
+                outcome: other.outcome.word().to_owned(),
+                phase: phase.to_owned(),
+                reason: reason.to_owned(),
+            }
+        }),
     }
+}
+
+fn other_family_from_wire(other: &wire::OtherFamily) -> Result<OtherFamily, WireError> {
+    Ok(OtherFamily {
+        address: address_from_wire("evidence.other_family.address", &other.address)?,
+        outcome: outcome(&other.outcome, &other.phase, &other.reason)?,
+    })
 }
 
 pub(in crate::convert) fn evidence_from_wire(
@@ -237,6 +253,7 @@ pub(in crate::convert) fn evidence_from_wire(
                 word_from_wire("evidence.resolver", &evidence.resolver, ResolverUse::from_word)
             })
             .transpose()?,
+        other_family: evidence.other_family.as_ref().map(other_family_from_wire).transpose()?,
     })
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use quorate_model::{
     AgentSettings, BlockReason, BootId, Doubt, Evidence, Health, HttpHop, MeasuredResult,
-    Observation, Outcome, Phase, PhaseTiming, ProbeSpec, Reason, Revision, RoundId, Timestamp,
+    Observation, OtherFamily, Outcome, Phase, PhaseTiming, ProbeSpec, Reason, Revision, RoundId,
+    Timestamp,
 };
 use serde_json::json;
 
@@ -43,6 +44,10 @@ fn measured(outcome: Outcome) -> MeasuredResult {
                 resolver: Some(quorate_model::ResolverUse::Second),
                 retry_after: Some(Duration::from_secs(120)),
                 body_bytes: Some(0),
+                other_family: Some(OtherFamily {
+                    address: "2001:db8::1".parse().unwrap(),
+                    outcome: Outcome::Fail { phase: Phase::Tls, reason: Reason::CertExpired },
+                }),
             },
         },
     }

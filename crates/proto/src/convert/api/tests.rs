@@ -22,6 +22,7 @@ fn verdict() -> Verdict {
         counted: Counted::Yes,
         message: "connection refused".to_owned(),
         address: Some("192.0.2.7".parse().unwrap()),
+        one_family: true,
     };
     let silent = BallotEntry {
         region: "iad".parse().unwrap(),
@@ -34,6 +35,7 @@ fn verdict() -> Verdict {
         counted: Counted::NeverVoted,
         message: String::new(),
         address: None,
+        one_family: false,
     };
     Verdict {
         state: State::Down,

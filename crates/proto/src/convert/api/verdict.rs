@@ -205,6 +205,7 @@ fn vote_to_wire(entry: &BallotEntry) -> wire::Vote {
         message: entry.message.clone(),
         address: entry.address.map(|address| address.to_string()).unwrap_or_default(),
         evidence_milli_nats: count_to_wire(entry.evidence_milli_nats),
+        one_family: entry.one_family,
     }
 }
 
@@ -240,6 +241,7 @@ fn vote_from_wire(vote: wire::Vote) -> Result<BallotEntry, WireError> {
         message: vote.message,
         address,
         evidence_milli_nats: count("evidence_milli_nats", vote.evidence_milli_nats)?,
+        one_family: vote.one_family,
     })
 }
 
