@@ -3,7 +3,8 @@
 //! A message is sent only after it is in the store, so that a crash never loses one; a crash
 //! between sending and noting it sends it twice, with the same id. Messages about one incident
 //! reach a receiver in order. Each receiver has its own messages under way, so a slow one delays
-//! nobody else. Messages that were held for each other go out as one.
+//! nobody else, and its own share of the memory, so a dead one with a long queue keeps nobody else
+//! waiting. Messages that were held for each other go out as one.
 
 mod lanes;
 mod retry;
@@ -24,15 +25,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::StoreHandle;
 use crate::receivers::Receivers;
-use lanes::{Item, Lanes, Parcel};
+use lanes::{Item, Lanes, Parcel, SHARE_MAX};
 use retry::Step;
 
 /// Handovers that may wait. Entries beyond are found in the store later; a direct notice beyond is
 /// lost.
 const HANDOVERS_MAX: usize = 1_024;
-
-/// Deliveries kept in memory; more wait in the store.
-const ENTRIES_MAX: usize = 10_000;
 
 /// The longest that one attempt may take.
 const ATTEMPT_MAX: Duration = Duration::from_secs(15);
@@ -101,7 +99,8 @@ fn message_id(key: &str) -> String {
 /// What a task of the outbox comes back with.
 enum Done {
     Sent(Box<Parcel>, Step),
-    Noticed(Vec<Item>),
+    /// With whether the store has them.
+    Noticed(Vec<OutboxEntry>, bool),
 }
 
 /// Delivers.
@@ -171,49 +170,54 @@ impl Outbox {
     }
 
     fn must_read(&self) -> bool {
-        self.missed.load(Ordering::Relaxed) && self.lanes.len() < ENTRIES_MAX / 2
+        self.missed.load(Ordering::Relaxed) || self.lanes.hungry().next().is_some()
     }
 
-    /// Reads what waits in the store, if some of it may not be in memory.
+    /// Reads what waits in the store, for each receiver of which some may not be in memory.
     ///
     /// Nothing else happens meanwhile, so no entry can be done with between its being read and its
     /// being taken in: it would be sent twice.
     async fn read_store(&mut self) {
         let now = self.clock.now();
-        if !self.must_read() || now < self.read_at {
+        if now < self.read_at {
             return;
         }
-        self.missed.store(false, Ordering::Relaxed);
-        let read = self.store.read(move |store| store.due(now + HORIZON, ENTRIES_MAX)).await;
-        match read {
-            Ok(entries) => {
-                if entries.len() >= ENTRIES_MAX {
-                    self.missed.store(true, Ordering::Relaxed);
+        let wanted = if self.missed.swap(false, Ordering::Relaxed) {
+            vec![None]
+        } else {
+            self.lanes.hungry().cloned().map(Some).collect()
+        };
+        for to in wanted {
+            let asked = to.clone();
+            let due =
+                self.store.read(move |store| store.due(now + HORIZON, asked.as_ref(), SHARE_MAX));
+            match due.await {
+                Ok(entries) => self.lanes.read(to.as_ref(), entries),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read what waits to be delivered");
+                    if to.is_none() {
+                        self.missed.store(true, Ordering::Relaxed);
+                    }
+                    self.read_at = now + READ_AGAIN;
+                    return;
                 }
-                self.take(Handover::Stored(entries));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot read what waits to be delivered");
-                self.missed.store(true, Ordering::Relaxed);
-                self.read_at = now + READ_AGAIN;
             }
         }
     }
 
     fn take(&mut self, handover: Handover) {
-        let (entries, stored) = match handover {
-            Handover::Stored(entries) => (entries, true),
+        match handover {
+            Handover::Stored(entries) => {
+                for entry in entries {
+                    self.lanes.add_stored(entry);
+                }
+            }
             Handover::Direct(notice) => {
                 let operators = &self.receivers.load().operators;
-                (notice_entries(operators, &notice), false)
+                for entry in notice_entries(operators, &notice) {
+                    self.lanes.add(Item { entry, stored: false, alone: false });
+                }
             }
-        };
-        for entry in entries {
-            if stored && self.lanes.len() >= ENTRIES_MAX {
-                self.missed.store(true, Ordering::Relaxed);
-                continue;
-            }
-            self.lanes.add(Item { entry, stored, alone: false });
         }
     }
 
@@ -260,7 +264,13 @@ impl Outbox {
                     self.tell_of_receiver(&receiver, failing, step.error.as_ref());
                 }
             }
-            Done::Noticed(items) => items.into_iter().for_each(|item| self.lanes.add(item)),
+            Done::Noticed(entries, true) => self.take(Handover::Stored(entries)),
+            // The store has failed; they are not to be lost for it.
+            Done::Noticed(entries, false) => {
+                for entry in entries {
+                    self.lanes.add(Item { entry, stored: false, alone: false });
+                }
+            }
         }
     }
 
@@ -304,9 +314,7 @@ impl Outbox {
         let store = self.store.clone();
         self.work.spawn(async move {
             let written = store.commit(vec![Write::Deliveries(entries.clone())]).await;
-            let stored = written.is_ok();
-            let items = entries.into_iter().map(|entry| Item { entry, stored, alone: false });
-            Done::Noticed(items.collect())
+            Done::Noticed(entries, written.is_ok())
         });
     }
 }

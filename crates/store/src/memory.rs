@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use quorate_model::{
-    AgentId, BootId, CheckId, Delivery, Incident, IncidentId, IncidentState, ProbeResult, RoundId,
-    Timestamp, Verdict,
+    AgentId, BootId, CheckId, Delivery, Incident, IncidentId, IncidentState, ProbeResult,
+    ReceiverId, RoundId, Timestamp, Verdict,
 };
 use serde_json::Value;
 
@@ -280,9 +280,23 @@ impl Store for Memory {
         Ok(self.deliveries.iter().filter(about).cloned().collect())
     }
 
-    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
-        let due = self.pending().filter(|entry| entry.next_attempt <= now);
-        Ok(due.take(limit).cloned().collect())
+    fn due(
+        &mut self,
+        now: Timestamp,
+        to: Option<&ReceiverId>,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        let mut found: BTreeMap<&ReceiverId, usize> = BTreeMap::new();
+        let due = self
+            .pending()
+            .filter(|entry| entry.next_attempt <= now)
+            .filter(|entry| to.is_none_or(|to| entry.receiver == *to))
+            .filter(|entry| {
+                let count = found.entry(&entry.receiver).or_default();
+                *count += 1;
+                *count <= limit
+            });
+        Ok(due.cloned().collect())
     }
 
     fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, ReceiverId, Timestamp};
 
 use crate::{
     AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, PastVerdict,
@@ -43,8 +43,15 @@ pub trait Store: Debug + Send {
     /// What was sent about an incident, in the order in which it was decided.
     fn deliveries(&mut self, id: IncidentId) -> Result<Vec<DeliveryRecord>, StoreError>;
 
-    /// Deliveries that are pending and due at `now`, the oldest decision first, at most `limit`.
-    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<OutboxEntry>, StoreError>;
+    /// Deliveries that are pending and due at `now`, the oldest decision first, at most `limit` to
+    /// each receiver, so that a receiver with many hides nobody's; if one is named, only those to
+    /// it.
+    fn due(
+        &mut self,
+        now: Timestamp,
+        to: Option<&ReceiverId>,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>, StoreError>;
 
     /// When the next pending delivery is due, if there is any.
     fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError>;

@@ -20,7 +20,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, ReceiverId, Timestamp};
 use rusqlite::{Connection, OpenFlags};
 
 use self::fault::Fault;
@@ -160,8 +160,13 @@ impl Store for Sqlite {
         self.read(|connection| read::deliveries(connection, id))
     }
 
-    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
-        self.read(|connection| read::due(connection, now, limit))
+    fn due(
+        &mut self,
+        now: Timestamp,
+        to: Option<&ReceiverId>,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        self.read(|connection| read::due(connection, now, to, limit))
     }
 
     fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError> {

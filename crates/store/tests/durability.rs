@@ -77,7 +77,7 @@ fn whole_commits(store: &mut dyn Store) -> u64 {
     let query = IncidentQuery { limit: usize::MAX, ..IncidentQuery::default() };
     let found = [
         store.incidents(&query).expect("incidents").len(),
-        store.due(at(1_000_000), usize::MAX).expect("due").len(),
+        store.due(at(1_000_000), None, usize::MAX).expect("due").len(),
         store.verdicts(&VerdictQuery::latest(id("shop"), usize::MAX)).expect("verdicts").len(),
     ];
     let expected = usize::try_from(commits).expect("a number");

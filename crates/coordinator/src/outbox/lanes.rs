@@ -8,6 +8,9 @@ use quorate_store::{DeliveryState, OutboxEntry};
 
 use super::retry::Step;
 
+/// Stored deliveries kept in memory for one receiver; more wait in the store.
+pub(super) const SHARE_MAX: usize = 2_000;
+
 /// Messages under way to one receiver at a time.
 const IN_FLIGHT_MAX: usize = 8;
 
@@ -80,6 +83,11 @@ struct Lane {
 #[derive(Debug, Default)]
 struct Line {
     lanes: BTreeMap<String, Lane>,
+    /// Of all in its lanes, those under way included.
+    keys: BTreeSet<String>,
+    /// Whether the store has some that are not here. Later ones wait there too: messages about the
+    /// same keep their order.
+    missed: bool,
     in_flight: usize,
     failed_in_a_row: u32,
     failing: bool,
@@ -89,7 +97,6 @@ struct Line {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lines: BTreeMap<ReceiverId, Line>,
-    keys: BTreeSet<String>,
 }
 
 /// What a message is about: messages about the same keep their order.
@@ -119,19 +126,36 @@ fn burst(item: &Item) -> Option<(Timestamp, AlertKind, Timestamp)> {
 }
 
 impl Lanes {
-    /// How many there are, those under way included.
-    pub(super) fn len(&self) -> usize {
-        self.keys.len()
+    /// The receivers for which there is room again, while some of theirs wait in the store.
+    pub(super) fn hungry(&self) -> impl Iterator<Item = &ReceiverId> {
+        let lines = self.lines.iter();
+        lines.filter(|(_, line)| line.missed && line.keys.len() < SHARE_MAX / 2).map(|(id, _)| id)
     }
 
     /// Takes one in, unless it is there already.
     pub(super) fn add(&mut self, item: Item) {
-        if !self.keys.insert(item.entry.key.clone()) {
-            return;
+        self.lines.entry(item.entry.receiver.clone()).or_default().add(item);
+    }
+
+    /// Takes in one that the store has, or leaves it there until there is room for it and nothing
+    /// older is left there.
+    pub(super) fn add_stored(&mut self, entry: OutboxEntry) {
+        self.lines.entry(entry.receiver.clone()).or_default().add_stored(entry);
+    }
+
+    /// Takes in what the store has for a receiver, or for each (`None`): the oldest, up to a share
+    /// for each.
+    pub(super) fn read(&mut self, to: Option<&ReceiverId>, entries: Vec<OutboxEntry>) {
+        let read = |id: &ReceiverId| to.is_none_or(|to| to == id);
+        self.lines.iter_mut().filter(|(id, _)| read(id)).for_each(|(_, line)| line.missed = false);
+        let mut counts: BTreeMap<ReceiverId, usize> = BTreeMap::new();
+        for entry in entries {
+            *counts.entry(entry.receiver.clone()).or_default() += 1;
+            self.add_stored(entry);
         }
-        let line = self.lines.entry(item.entry.receiver.clone()).or_default();
-        let of_subject = line.lanes.entry(subject(&item.entry.delivery)).or_default();
-        of_subject.waiting.push_back(item);
+        for (receiver, _) in counts.into_iter().filter(|(_, count)| *count >= SHARE_MAX) {
+            self.lines.entry(receiver).or_default().missed = true;
+        }
     }
 
     /// Hands out what may be sent at `now` as one message.
@@ -181,7 +205,7 @@ impl Lanes {
                     lane.waiting.push_front(item);
                 }
                 None => {
-                    self.keys.remove(&item.entry.key);
+                    receiver.keys.remove(&item.entry.key);
                 }
             }
             if lane.waiting.is_empty() {
@@ -207,6 +231,23 @@ impl Lane {
 }
 
 impl Line {
+    fn add(&mut self, item: Item) {
+        if self.keys.insert(item.entry.key.clone()) {
+            let of_subject = self.lanes.entry(subject(&item.entry.delivery)).or_default();
+            of_subject.waiting.push_back(item);
+        }
+    }
+
+    fn add_stored(&mut self, entry: OutboxEntry) {
+        if self.keys.contains(&entry.key) {
+            return;
+        }
+        self.missed |= self.keys.len() >= SHARE_MAX;
+        if !self.missed {
+            self.add(Item { entry, stored: true, alone: false });
+        }
+    }
+
     fn judge(&mut self, step: &Step) -> Option<bool> {
         if step.state == DeliveryState::Sent {
             self.failed_in_a_row = 0;

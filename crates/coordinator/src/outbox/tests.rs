@@ -7,6 +7,7 @@ use quorate_model::{
     State, Verdict,
 };
 use quorate_notify::{Content, Notifier, Retry};
+use quorate_store::Store;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::*;
@@ -50,11 +51,22 @@ struct Bench {
 /// last to the first.
 fn bench(answers: Vec<Retry>) -> Bench {
     let store = quorate_store::open("memory:").unwrap();
+    start(store, [("a", answers), ("b", Vec::new())])
+}
+
+/// On this store, with an `a` that never answers.
+fn start_dead(store: Box<dyn Store>) -> Bench {
+    let bench = start(store, [("a", Vec::new()), ("b", Vec::new())]);
+    bench.rooms["a"].forget_permits(100);
+    bench
+}
+
+fn start(store: Box<dyn Store>, names: [(&'static str, Vec<Retry>); 2]) -> Bench {
     let (store, _closed) = crate::store_thread::spawn(store).unwrap();
     let (sender, taken) = mpsc::channel(100);
     let mut rooms = BTreeMap::new();
     let mut notifiers: BTreeMap<ReceiverId, Arc<dyn Notifier>> = BTreeMap::new();
-    for (name, answers) in [("a", answers), ("b", Vec::new())] {
+    for (name, answers) in names {
         let room = Arc::new(Semaphore::new(100));
         rooms.insert(name, Arc::clone(&room));
         let fake = Fake { taken: sender.clone(), name, room, answers: Mutex::new(answers) };
@@ -72,22 +84,17 @@ fn bench(answers: Vec<Retry>) -> Bench {
 impl Bench {
     async fn commit(&self, receiver: &str, text: &str) {
         let notice = self.notice(text);
-        let entries = notice_entries(&[receiver.parse().unwrap()], &notice);
+        self.commit_all(notice_entries(&[receiver.parse().unwrap()], &notice)).await;
+    }
+
+    async fn commit_all(&self, entries: Vec<OutboxEntry>) {
         let write = Write::Deliveries(entries.clone());
         self.store.commit(vec![write]).await.unwrap();
         self.outbox.offer(entries);
     }
 
     fn notice(&self, text: &str) -> OperatorNotice {
-        OperatorNotice {
-            kind: NoticeKind::AgentLost,
-            at: self.clock.now(),
-            resolved: false,
-            region: None,
-            agent: Some(text.parse().unwrap()),
-            check: None,
-            message: text.into(),
-        }
+        notice(text, self.clock.now())
     }
 
     async fn next(&mut self) -> (String, String) {
@@ -95,6 +102,16 @@ impl Bench {
         match message.content {
             Content::Single(Delivery::Operator(notice)) => (name, notice.message),
             content @ (Content::Single(_) | Content::Group(_)) => panic!("{content:?}"),
+        }
+    }
+
+    /// The next message to `b` that is no word about `a`.
+    async fn next_of_b(&mut self) -> String {
+        loop {
+            let (name, text) = self.next().await;
+            if name == "b" && !text.contains("receiver a") {
+                return text;
+            }
         }
     }
 
@@ -109,8 +126,7 @@ impl Bench {
                 entry("a".parse().unwrap(), Delivery::Alert(Box::new(alert)), due)
             })
             .collect();
-        self.store.commit(vec![Write::Deliveries(entries.clone())]).await.unwrap();
-        self.outbox.offer(entries);
+        self.commit_all(entries).await;
     }
 
     /// The id of the next message, and the checks that it names.
@@ -123,6 +139,25 @@ impl Bench {
         };
         (message.id, alerts.iter().map(|alert| alert.incident.check.to_string()).collect())
     }
+}
+
+fn notice(text: &str, at: Timestamp) -> OperatorNotice {
+    OperatorNotice {
+        kind: NoticeKind::AgentLost,
+        at,
+        resolved: false,
+        region: None,
+        agent: Some(text.parse().unwrap()),
+        check: None,
+        message: text.into(),
+    }
+}
+
+/// More messages to `receiver` than are kept in memory.
+fn too_many(receiver: &str, at: Timestamp) -> Vec<OutboxEntry> {
+    let receiver = [receiver.parse().unwrap()];
+    let one = |number: usize| notice_entries(&receiver, &notice(&format!("n{number}"), at));
+    (0..=SHARE_MAX).flat_map(one).collect()
 }
 
 fn page(check: &str, at: Timestamp, held_until: Option<Timestamp>) -> Alert {
@@ -229,6 +264,52 @@ async fn a_slow_receiver_delays_nobody_else() {
     for _ in 0..20 {
         assert_eq!(bench.next().await.0, "a");
     }
+    bench.tasks.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_receiver_with_a_long_queue_delays_nobody_else() {
+    let mut bench = bench(Vec::new());
+    bench.rooms["a"].forget_permits(100);
+    let start = bench.clock.now();
+    bench.commit_all(too_many("a", start)).await;
+    for text in ["one", "two", "three"] {
+        bench.commit("b", text).await;
+        assert_eq!(bench.next_of_b().await, text);
+    }
+    let took = bench.clock.now() - start;
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    bench.tasks.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_finds_what_waits_for_those_behind_a_dead_receiver() {
+    let mut store = quorate_store::open("memory:").unwrap();
+    let start = Clock::start().now();
+    let behind = notice_entries(&["b".parse().unwrap()], &notice("behind", start));
+    let waiting = [too_many("a", start), behind].concat();
+    store.commit(&[Write::Deliveries(waiting)]).unwrap();
+    let mut bench = start_dead(store);
+    let start = bench.clock.now();
+    assert_eq!(bench.next_of_b().await, "behind");
+    let took = bench.clock.now() - start;
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    bench.tasks.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_with_a_long_queue_gets_all_of_it() {
+    let mut bench = bench(Vec::new());
+    let entries = too_many("a", bench.clock.now());
+    let count = entries.len();
+    bench.commit_all(entries).await;
+    bench.commit("a", "last").await;
+    let mut found = BTreeSet::new();
+    while found.len() <= count {
+        let (_, text) = bench.next().await;
+        assert!(found.insert(text.clone()), "{text} came twice");
+    }
+    assert!(found.contains("last"));
     bench.tasks.stop();
 }
 

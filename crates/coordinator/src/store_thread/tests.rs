@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, ReceiverId, Timestamp};
 use quorate_store::{
     AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, PastVerdict,
     Restored, ResultPage, ResultQuery, VerdictQuery,
@@ -57,7 +57,12 @@ impl Store for Gate {
     fn deliveries(&mut self, _: IncidentId) -> Result<Vec<DeliveryRecord>, StoreError> {
         Ok(Vec::new())
     }
-    fn due(&mut self, _: Timestamp, _: usize) -> Result<Vec<OutboxEntry>, StoreError> {
+    fn due(
+        &mut self,
+        _: Timestamp,
+        _: Option<&ReceiverId>,
+        _: usize,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
         Ok(Vec::new())
     }
     fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex};
 
-use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, ReceiverId, Timestamp};
 use quorate_store::{
     AgentRecord, ApiToken, DeliveryRecord, IncidentQuery, JoinToken, OutboxEntry, PastVerdict,
     Restored, ResultPage, ResultQuery, Store, StoreError, VerdictQuery, Write,
@@ -87,8 +87,13 @@ impl Store for Faulty {
     fn deliveries(&mut self, id: IncidentId) -> Result<Vec<DeliveryRecord>, StoreError> {
         self.inner.deliveries(id)
     }
-    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
-        self.inner.due(now, limit)
+    fn due(
+        &mut self,
+        now: Timestamp,
+        to: Option<&ReceiverId>,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        self.inner.due(now, to, limit)
     }
     fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
         self.inner.next_due()

@@ -32,7 +32,7 @@ fn same(open: &mut dyn FnMut() -> Box<dyn Store>) {
     let all = |store: &mut dyn Store| {
         (
             store.restore(at(0)).expect("restore"),
-            store.due(at(1_000), 10).expect("due"),
+            store.due(at(1_000), None, 10).expect("due"),
             store.deliveries(shop.id).expect("deliveries"),
             store.incident(shop.id).expect("incident"),
             store.verdicts(&VerdictQuery::latest(shop.check.clone(), 10)).expect("verdicts"),

@@ -8,6 +8,10 @@ use crate::{DeliveryState, OutboxEntry, Store, Write};
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "a delivery is due from its time on, the oldest decision first", run: due },
+    Case {
+        name: "what is due is read up to a limit for each receiver, or for one",
+        run: due_of_each,
+    },
     Case { name: "a key that is stored again changes nothing", run: idempotent },
     Case { name: "an attempt counts, and says whether there will be another", run: attempts },
     Case {
@@ -25,11 +29,27 @@ fn due(store: &mut dyn Store) {
     let entries = vec![first.clone(), second.clone(), third.clone()];
     store.commit(&[Write::Deliveries(entries.clone())]).expect("commit");
     assert_eq!(store.next_due().expect("next due"), Some(at(10)));
-    assert_eq!(store.due(at(9), 10).expect("due"), []);
-    assert_eq!(keys(&store.due(at(10), 10).expect("due")), [&second.key]);
-    assert_eq!(keys(&store.due(at(29), 10).expect("due")), [&second.key, &third.key]);
-    assert_eq!(store.due(at(30), 10).expect("due"), entries);
-    assert_eq!(keys(&store.due(at(30), 2).expect("due")), [&first.key, &second.key]);
+    assert_eq!(store.due(at(9), None, 10).expect("due"), []);
+    assert_eq!(keys(&store.due(at(10), None, 10).expect("due")), [&second.key]);
+    assert_eq!(keys(&store.due(at(29), None, 10).expect("due")), [&second.key, &third.key]);
+    assert_eq!(store.due(at(30), None, 10).expect("due"), entries);
+}
+
+fn due_of_each(store: &mut dyn Store) {
+    let dead = [1, 2, 3, 4].map(|due| notice("dead", due));
+    let [other, later] = [notice("other", 5), notice("other", 6)];
+    let entries = [&dead[..], &[other.clone(), later.clone()]].concat();
+    store.commit(&[Write::Deliveries(entries)]).expect("commit");
+    store
+        .commit(&[attempted(&dead[0].key, 7, DeliveryState::Sent, None)])
+        .expect("commit an attempt");
+    let due = store.due(at(9), None, 2).expect("due");
+    assert_eq!(keys(&due), [&dead[1].key, &dead[2].key, &other.key, &later.key]);
+    let due = store.due(at(9), Some(&dead[0].receiver), 2).expect("due");
+    assert_eq!(keys(&due), [&dead[1].key, &dead[2].key]);
+    let due = store.due(at(9), Some(&other.receiver), 10).expect("due");
+    assert_eq!(keys(&due), [&other.key, &later.key]);
+    assert_eq!(store.due(at(9), None, 0).expect("due"), []);
 }
 
 fn idempotent(store: &mut dyn Store) {
@@ -40,14 +60,14 @@ fn idempotent(store: &mut dyn Store) {
         .expect("commit an attempt");
     let again = OutboxEntry { next_attempt: at(0), ..held.clone() };
     store.commit(&[Write::Deliveries(vec![again])]).expect("commit the same key");
-    assert_eq!(store.due(at(100), 10).expect("due"), []);
+    assert_eq!(store.due(at(100), None, 10).expect("due"), []);
 
     let change = transition(&incident("shop", 0, None), &["oncall", "team"]);
     for _ in 0..2 {
         let write = Write::Transition(Box::new(change.clone()));
         store.commit(&[write]).expect("commit a transition");
     }
-    assert_eq!(store.due(at(100), 10).expect("due"), change.deliveries);
+    assert_eq!(store.due(at(100), None, 10).expect("due"), change.deliveries);
 }
 
 fn attempts(store: &mut dyn Store) {
@@ -82,7 +102,7 @@ fn attempts(store: &mut dyn Store) {
     assert_eq!(records[1].state, DeliveryState::Failed);
     assert_eq!(records[1].last_attempt, Some(at(60)));
     assert_eq!(next, None);
-    assert_eq!(store.due(at(1_000_000), 10).expect("due"), []);
+    assert_eq!(store.due(at(1_000_000), None, 10).expect("due"), []);
 }
 
 fn of_incident(store: &mut dyn Store) {

@@ -144,7 +144,7 @@ fn all_or_none(store: &mut dyn Store) {
     assert_eq!(store.incidents(&all).expect("incidents"), []);
     let latest = VerdictQuery::latest(fault.check.clone(), 10);
     assert_eq!(store.verdicts(&latest).expect("verdicts"), []);
-    assert_eq!(store.due(at(9), 10).expect("due"), [notice("team", 5)]);
+    assert_eq!(store.due(at(9), None, 10).expect("due"), [notice("team", 5)]);
     // The rest of the same commit is good.
     store.commit(&bad[..3]).expect("the same without the bad write");
     assert_eq!(stored(store, at(0)).len(), 2);

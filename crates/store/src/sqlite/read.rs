@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use quorate_model::{AgentId, CheckId, Incident, IncidentId, Timestamp, Verdict};
+use quorate_model::{AgentId, CheckId, Incident, IncidentId, ReceiverId, Timestamp, Verdict};
 use rusqlite::{Connection, Params, Row, params};
 use serde_json::Value;
 
@@ -146,17 +146,25 @@ fn unknown(what: &'static str, word: &str) -> Fault {
     Fault::Bad { what, detail: format!("{word:?} is not a word for it") }
 }
 
-/// Deliveries that are due.
+/// Deliveries that are due, at most `limit` to each receiver.
 pub(super) fn due(
     connection: &Connection,
     now: Timestamp,
+    to: Option<&ReceiverId>,
     limit: usize,
 ) -> Result<Vec<OutboxEntry>, Fault> {
+    // The bodies of those beyond the limit are not read.
     let sql = format!(
-        "SELECT {ENTRY} FROM delivery WHERE state = 'pending' AND next_attempt <= ?1
-         ORDER BY id LIMIT ?2"
+        "SELECT {ENTRY} FROM delivery WHERE id IN (
+           SELECT id FROM (
+             SELECT id, row_number() OVER (PARTITION BY receiver ORDER BY id) AS place
+             FROM delivery
+             WHERE state = 'pending' AND next_attempt <= ?1 AND (?2 IS NULL OR receiver = ?2))
+           WHERE place <= ?3)
+         ORDER BY id"
     );
-    all(connection, &sql, params![now.as_micros(), bound(limit)], entry)
+    let to = to.map(ReceiverId::as_str);
+    all(connection, &sql, params![now.as_micros(), to, bound(limit)], entry)
 }
 
 /// When the next delivery is due.

@@ -141,12 +141,12 @@ fn a_full_store_changes_nothing_and_goes_on_when_there_is_room() {
         let error = store.commit(&much).unwrap_err();
         assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
         assert_eq!(store.restore(at(0)).unwrap(), held);
-        assert_eq!(store.due(at(9), 10).unwrap(), []);
+        assert_eq!(store.due(at(9), None, 10).unwrap(), []);
     }
     store.connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
     store.commit(&much).unwrap();
     assert_eq!(store.restore(at(0)).unwrap().results.len(), 1_000);
-    assert_eq!(store.due(at(9), 10).unwrap().len(), 1);
+    assert_eq!(store.due(at(9), None, 10).unwrap().len(), 1);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn damaged_rows_are_named_and_never_served() {
         let sql = format!("UPDATE {what} SET body = replace(body, 'fra', 'frb')");
         assert_eq!(store.connection.execute(&sql, []).unwrap(), 1);
         let error = match what {
-            "delivery" => store.due(at(9), 10).unwrap_err(),
+            "delivery" => store.due(at(9), None, 10).unwrap_err(),
             _ => store.restore(at(0)).unwrap_err(),
         };
         let named = format!(
