@@ -18,7 +18,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use quorate_model::{Delivery, NoticeKind, OperatorNotice, ReceiverId, Timestamp};
 use quorate_notify::{Message, SendError};
 use quorate_runtime::Clock;
-use quorate_store::{DeliveryState, OutboxEntry, Write};
+use quorate_store::{OutboxEntry, Write};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -243,7 +243,7 @@ impl Outbox {
                     None => Err(retry::gone()),
                 };
                 let mut step = retry::step(&parcel.first.entry, &sent, clock.now());
-                if parcel.is_group() && step.state == DeliveryState::Failed {
+                if parcel.is_group() && retry::parts(&parcel.first.entry, &step) {
                     // One of them may be what is refused, or that they are several.
                     parcel.part();
                     step = step.again(clock.now());

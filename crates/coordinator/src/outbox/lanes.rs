@@ -26,7 +26,7 @@ pub(super) struct Item {
     pub(super) entry: OutboxEntry,
     /// Whether the store knows it.
     pub(super) stored: bool,
-    /// Whether it goes out by itself, because it was refused with others.
+    /// Whether it goes out by itself, because sending it with others failed.
     pub(super) alone: bool,
 }
 
@@ -192,6 +192,7 @@ impl Lanes {
     /// Takes back what was sent, after an attempt. Returns whether its receiver fails from now on
     /// (`true`) or works again (`false`), if that has changed.
     pub(super) fn finish(&mut self, parcel: Parcel, step: &Step) -> Option<bool> {
+        let is_group = parcel.is_group();
         let receiver = self.lines.entry(parcel.receiver().clone()).or_default();
         receiver.in_flight = receiver.in_flight.saturating_sub(1);
         for mut item in std::iter::once(parcel.first).chain(parcel.others) {
@@ -212,7 +213,8 @@ impl Lanes {
                 receiver.lanes.remove(&subject);
             }
         }
-        receiver.judge(step)
+        // What several in one are refused for may be one of them, or their number.
+        if is_group && step.state != DeliveryState::Sent { None } else { receiver.judge(step) }
     }
 }
 

@@ -12,6 +12,14 @@ const WAITS: [u64; 6] = [5, 30, 120, 600, 1_800, 3_600];
 /// How long after its decision a message is given up.
 const GIVE_UP: Duration = Duration::from_secs(72 * 3_600);
 
+/// Failed attempts after which several messages in one go out one by one: the first may have met a
+/// passing trouble.
+const TOGETHER: u32 = 2;
+
+/// The same where the receiver says when it wants the next: it is busy, and one message is less
+/// work for it than many.
+const TOGETHER_IF_BUSY: u32 = 5;
+
 /// What follows an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
@@ -24,9 +32,10 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// The same, but with another attempt at once.
+    /// The same, but with another attempt, at once if there was to be none.
     pub(super) fn again(self, now: Timestamp) -> Self {
-        Self { state: DeliveryState::Pending, next_attempt: Some(now), ..self }
+        let next_attempt = self.next_attempt.or(Some(now));
+        Self { state: DeliveryState::Pending, next_attempt, ..self }
     }
 }
 
@@ -50,6 +59,19 @@ pub(super) fn step(entry: &OutboxEntry, sent: &Result<(), SendError>, now: Times
         state: if next_attempt.is_some() { DeliveryState::Pending } else { DeliveryState::Failed },
         error: Some(error.clone()),
         next_attempt,
+    }
+}
+
+/// Whether several messages in one go out one by one after this attempt to send them. Only by
+/// themselves can most of them get through if one of them, or their number, is what fails.
+pub(super) fn parts(first: &OutboxEntry, step: &Step) -> bool {
+    let attempts = first.attempts.saturating_add(1);
+    match step.error.as_ref().map(|error| &error.retry) {
+        None => false,
+        Some(Retry::Never) => true,
+        Some(_) if step.state == DeliveryState::Failed => true,
+        Some(Retry::BackOff) => attempts >= TOGETHER,
+        Some(Retry::After(_)) => attempts >= TOGETHER_IF_BUSY,
     }
 }
 
@@ -104,6 +126,24 @@ mod tests {
         assert_eq!(wait(0, [255]), Duration::from_secs(6));
         assert_eq!(wait(4, [255]), Duration::from_secs(2_160));
         assert_eq!(wait(99, [0]), Duration::from_secs(2_880));
+    }
+
+    #[test]
+    fn messages_stay_together_for_one_more_attempt_and_longer_for_a_busy_receiver() {
+        let part_after = |attempts, retry| {
+            let entry = entry(attempts);
+            parts(&entry, &step(&entry, &failed(retry), Timestamp::EPOCH))
+        };
+        assert!(part_after(0, Retry::Never));
+        assert_eq!(
+            [0, 1, 9].map(|attempts| part_after(attempts, Retry::BackOff)),
+            [false, true, true]
+        );
+        let busy = Retry::After(Duration::from_secs(1));
+        assert_eq!([0, 3, 4].map(|attempts| part_after(attempts, busy)), [false, false, true]);
+        // None of them was tried by itself.
+        let late = step(&entry(0), &failed(Retry::BackOff), Timestamp::EPOCH + GIVE_UP);
+        assert!(parts(&entry(0), &late));
     }
 
     #[test]

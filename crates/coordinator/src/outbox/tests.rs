@@ -19,6 +19,8 @@ struct Fake {
     name: &'static str,
     room: Arc<Semaphore>,
     answers: Mutex<Vec<Retry>>,
+    /// What every message of several gets for an answer.
+    to_groups: Option<Retry>,
 }
 
 impl Notifier for Fake {
@@ -28,6 +30,10 @@ impl Notifier for Fake {
     ) -> Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>> {
         Box::pin(async move {
             let _room = self.room.acquire().await.unwrap();
+            let is_group = matches!(message.content, Content::Group(_));
+            if let Some(retry) = self.to_groups.filter(|_| is_group) {
+                return Err(SendError { message: "no groups".into(), retry });
+            }
             if let Some(retry) = self.answers.lock().await.pop() {
                 return Err(SendError { message: "refused".into(), retry });
             }
@@ -51,17 +57,27 @@ struct Bench {
 /// last to the first.
 fn bench(answers: Vec<Retry>) -> Bench {
     let store = quorate_store::open("memory:").unwrap();
-    start(store, [("a", answers), ("b", Vec::new())])
+    start(store, [("a", answers), ("b", Vec::new())], None)
+}
+
+/// The same, but `a` answers every message of several with this.
+fn bench_without_groups(answer: Retry) -> Bench {
+    let store = quorate_store::open("memory:").unwrap();
+    start(store, [("a", Vec::new()), ("b", Vec::new())], Some(answer))
 }
 
 /// On this store, with an `a` that never answers.
 fn start_dead(store: Box<dyn Store>) -> Bench {
-    let bench = start(store, [("a", Vec::new()), ("b", Vec::new())]);
+    let bench = start(store, [("a", Vec::new()), ("b", Vec::new())], None);
     bench.rooms["a"].forget_permits(100);
     bench
 }
 
-fn start(store: Box<dyn Store>, names: [(&'static str, Vec<Retry>); 2]) -> Bench {
+fn start(
+    store: Box<dyn Store>,
+    names: [(&'static str, Vec<Retry>); 2],
+    to_groups: Option<Retry>,
+) -> Bench {
     let (store, _closed) = crate::store_thread::spawn(store).unwrap();
     let (sender, taken) = mpsc::channel(100);
     let mut rooms = BTreeMap::new();
@@ -69,7 +85,8 @@ fn start(store: Box<dyn Store>, names: [(&'static str, Vec<Retry>); 2]) -> Bench
     for (name, answers) in names {
         let room = Arc::new(Semaphore::new(100));
         rooms.insert(name, Arc::clone(&room));
-        let fake = Fake { taken: sender.clone(), name, room, answers: Mutex::new(answers) };
+        let fake =
+            Fake { taken: sender.clone(), name, room, answers: Mutex::new(answers), to_groups };
         notifiers.insert(name.parse().unwrap(), Arc::new(fake));
     }
     let operators = notifiers.keys().cloned().collect();
@@ -236,12 +253,34 @@ async fn a_group_that_is_refused_for_good_is_sent_one_by_one() {
     }
     checks.sort();
     assert_eq!(checks, ["one", "three", "two"]);
+    bench.commit("b", "next").await;
+    assert_eq!(bench.next().await, ("b".into(), "next".into()), "receiver a is fine");
+    bench.tasks.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_fails_twice_is_sent_one_by_one() {
+    let mut bench = bench_without_groups(Retry::BackOff);
+    let start = bench.clock.now();
+    let checks: Vec<String> = (0..100).map(|number| format!("c{number}")).collect();
+    let names: Vec<&str> = checks.iter().map(String::as_str).collect();
+    bench.page(&names, Some(Duration::from_secs(10))).await;
+    let mut found = BTreeSet::new();
+    while found.len() < 100 {
+        let (_, told) = bench.next_checks().await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        found.extend(told);
+    }
+    let took = bench.clock.now() - start;
+    assert!(took < Duration::from_secs(90), "{took:?}");
+    bench.commit("b", "next").await;
+    assert_eq!(bench.next().await, ("b".into(), "next".into()), "receiver a is fine");
     bench.tasks.stop();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_group_that_was_not_taken_is_sent_again_whole() {
-    let mut bench = bench(vec![Retry::BackOff, Retry::BackOff]);
+    let mut bench = bench(vec![Retry::BackOff]);
     bench.page(&["one", "two", "three"], Some(Duration::from_secs(10))).await;
     let (id, checks) = bench.next_checks().await;
     assert_eq!(checks.len(), 3);
