@@ -4,14 +4,44 @@
 //! document is first compared with the JSON Schema of the same type, and what does not fit is
 //! reported with its path and taken out, so that the rest can be validated in the same run.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
-use quorate_model::{HumanDuration, OptionProblem};
+use quorate_model::{HumanDuration, OptionProblem, Secret};
 use regex::{Regex, RegexBuilder};
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+
+/// A text that is never shown.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "String")]
+pub(crate) struct SecretText(Secret);
+
+impl SecretText {
+    /// The text itself: for the one place that sends it.
+    pub(crate) fn reveal(&self) -> &str {
+        self.0.reveal()
+    }
+}
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(Secret::new(text))
+    }
+}
+
+impl JsonSchema for SecretText {
+    fn schema_name() -> Cow<'static, str> {
+        "SecretText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string"})
+    }
+}
 
 /// The most memory that a compiled regular expression may take, in bytes.
 const REGEX_BYTES_MAX: usize = 1024 * 1024;

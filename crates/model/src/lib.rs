@@ -23,6 +23,7 @@ mod result;
 mod secret;
 mod status;
 mod time;
+mod tls;
 mod words;
 
 pub use alert::{Alert, AlertKind, Delivery, NoticeKind, OperatorNotice};
@@ -55,3 +56,4 @@ pub use result::{
 pub use secret::Secret;
 pub use status::{StatusCode, StatusInfo, StatusOutcome, status_codes_in_markdown};
 pub use time::Timestamp;
+pub use tls::{CertificateFacts, TlsFacts};

@@ -53,8 +53,12 @@ words! {
         CertSelfSigned = "cert_self_signed",
         /// The certificate is for other names.
         CertHostMismatch = "cert_host_mismatch",
+        /// The server does not send the certificate of its certificate's issuer.
+        CertIncompleteChain = "cert_incomplete_chain",
         /// The certificate has been revoked.
         CertRevoked = "cert_revoked",
+        /// The server wants a certificate of the client's: there is none, or it refuses it.
+        TlsClientCert = "tls_client_cert",
         /// No TLS version in common.
         TlsVersion = "tls_version",
         /// The TLS handshake failed in another way.

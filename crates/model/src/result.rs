@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::words::words;
-use crate::{AgentId, BootId, CheckId, Outcome, Phase, RegionId, Revision, RoundId, Timestamp};
+use crate::{
+    AgentId, BootId, CheckId, Outcome, Phase, RegionId, Revision, RoundId, Timestamp, TlsFacts,
+};
 
 /// What one probe saw. Made by the `checks` crate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,8 @@ pub struct Evidence {
     pub protocol: Option<String>,
     /// End of validity of the target's leaf certificate, by the certificate's own clock.
     pub cert_not_after: Option<Timestamp>,
+    /// What the last TLS handshake showed.
+    pub tls: Option<Box<TlsFacts>>,
     /// Which edge of a delivery network answered, if it said so.
     pub pop_hint: Option<String>,
     /// `Retry-After` of the final answer, from the moment it came.

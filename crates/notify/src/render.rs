@@ -164,6 +164,7 @@ fn failure(phase: Phase, reason: Reason) -> String {
         Reason::Body => "unexpected body".to_owned(),
         Reason::Json => "unexpected JSON".to_owned(),
         Reason::Latency => "slower than asserted".to_owned(),
+        Reason::TlsClientCert => "client certificate missing or refused".to_owned(),
         Reason::NameNotFound
         | Reason::NoAddress
         | Reason::DnsFailed
@@ -172,6 +173,7 @@ fn failure(phase: Phase, reason: Reason) -> String {
         | Reason::CertUntrusted
         | Reason::CertSelfSigned
         | Reason::CertHostMismatch
+        | Reason::CertIncompleteChain
         | Reason::CertRevoked
         | Reason::TlsVersion
         | Reason::TlsHandshake

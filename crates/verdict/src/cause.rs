@@ -148,7 +148,9 @@ pub(crate) fn symptom(outcome: Outcome) -> Cause {
         | Reason::CertUntrusted
         | Reason::CertSelfSigned
         | Reason::CertHostMismatch
+        | Reason::CertIncompleteChain
         | Reason::CertRevoked
+        | Reason::TlsClientCert
         | Reason::TlsVersion
         | Reason::TlsHandshake => Cause::TargetTls,
         Reason::Protocol

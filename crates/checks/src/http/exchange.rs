@@ -16,7 +16,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
-use quorate_model::{Phase, Reason};
+use quorate_model::{Phase, Reason, TlsFacts};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use url::Url;
@@ -100,9 +100,11 @@ pub(super) async fn ask(
     };
     let stream = Observed { stream, mark: trace.watch.begin_send(), stretch: 0 };
     let request = request(ask, http2)?;
-    let (answer, live) = Live::send(stream, request, http2)
-        .await
-        .map_err(|error| broken(trace.watch.reached(), &error))?;
+    let (answer, live) = Live::send(stream, request, http2).await.map_err(|error| {
+        let facts = trace.evidence.tls.as_deref();
+        refused_client(&error, facts, probe.tls.has_client())
+            .unwrap_or_else(|| broken(trace.watch.reached(), &error))
+    })?;
     trace.watch.answer_begun(Phase::Transfer);
     if answer.headers().len() > HEADERS_MAX {
         return Err(too_large(Phase::Ttfb));
@@ -153,10 +155,24 @@ fn request(ask: &Ask, http2: bool) -> Result<Request<Full<Bytes>>, Stop> {
     Ok(request)
 }
 
+/// Whether the connection broke off because the server wants a certificate of the client's.
+fn refused_client(error: &hyper::Error, facts: Option<&TlsFacts>, has_own: bool) -> Option<Stop> {
+    let gone = io::Error::from(io::ErrorKind::UnexpectedEof);
+    let cause = std::error::Error::source(error)
+        .and_then(<dyn std::error::Error>::downcast_ref::<io::Error>)
+        .or_else(|| is_closed(error).then_some(&gone))?;
+    let (reason, message) = tls::refused_client(cause, facts, has_own)?;
+    Some(Stop::fail(Phase::Tls, reason, message))
+}
+
 fn too_large(reached: Phase) -> Stop {
     let message =
         format!("the answer's head is over {HEADERS_MAX} headers or {HEAD_BYTES_MAX} bytes");
     Stop::fail(reached, Reason::Protocol, message)
+}
+
+fn is_closed(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed()
 }
 
 /// The sentence and reason for an exchange that broke off before its answer.
@@ -165,8 +181,7 @@ fn broken(reached: Phase, error: &hyper::Error) -> Stop {
         return too_large(reached);
     }
     let cause = std::error::Error::source(error);
-    let closed = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
-    if closed || cause.is_some_and(<dyn std::error::Error>::is::<io::Error>) {
+    if is_closed(error) || cause.is_some_and(<dyn std::error::Error>::is::<io::Error>) {
         let message = "connection closed before an answer";
         return Stop::fail(reached, Reason::Reset, message);
     }

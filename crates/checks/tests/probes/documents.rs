@@ -30,7 +30,7 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
         "timeout": "5s",
         "http_version": 3,
         "max_body": "1GiB",
-        "tls": {"verfy": false, "ca": "nothing", "server_name": "a b"},
+        "tls": {"verfy": false, "ca": "nothing", "server_name": "a b", "min_version": "1.1"},
         "expect": {
             "staus": 200,
             "status": ["2xx", "abc", 301],
@@ -55,6 +55,7 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
         "tls.verfy: unknown key \"verfy\", did you mean \"verify\"?",
         "tls.ca: holds no certificate",
         "tls.server_name: \"a b\" is neither",
+        "tls.min_version: expected one of \"1.2\", \"1.3\", found \"1.1\"",
         "expect.staus: unknown key \"staus\", did you mean \"status\"?",
         "expect.status.1: \"abc\" is not a status",
         "expect.status.2: 301 is followed",
@@ -69,7 +70,7 @@ fn everything_wrong_is_reported_at_once_with_its_path() {
         let found = problems.iter().filter(|problem| problem.starts_with(start));
         assert_eq!(found.count(), 1, "{start:?} in {problems:#?}");
     }
-    assert_eq!(problems.len(), 22, "{problems:#?}");
+    assert_eq!(problems.len(), 23, "{problems:#?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 #![expect(clippy::expect_used, reason = "a test says what it expects")]
 
 mod assertions;
+mod certificates;
+mod client_certificates;
 mod documents;
 mod egress;
 mod hostile;

@@ -98,5 +98,5 @@ async fn over_tls() {
     assert_eq!(seen.evidence.protocol.as_deref(), Some("TLSv1.3"));
     assert!(seen.evidence.cert_not_after.is_some());
     let strict = probe("tcp", json!({"address": address, "tls": true})).await;
-    assert_fails(&strict, Phase::Tls, Reason::CertUntrusted, "not trusted");
+    assert_fails(&strict, Phase::Tls, Reason::CertIncompleteChain, "does not send");
 }

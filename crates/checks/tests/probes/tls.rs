@@ -6,7 +6,8 @@ use std::time::Duration;
 use quorate_model::{Observation, Phase, Reason, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use serde_json::{Value, json};
 
 use super::server::{self, reply};
@@ -14,29 +15,58 @@ use super::{assert_fails, assert_ok, probe};
 
 /// An authority of the tests' own.
 pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
+    pub(crate) issuer: Issuer<'static, KeyPair>,
+    pub(crate) certificate: CertificateDer<'static>,
     pub(crate) pem: String,
 }
 
 impl Authority {
     pub(crate) fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(Vec::new()).expect("names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "an authority of the tests");
-        let pem = params.self_signed(&key).expect("a certificate").pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        let params = authority("an authority of the tests");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let pem = certificate.pem();
+        Self { issuer: Issuer::new(params, key), certificate: certificate.into(), pem }
+    }
+
+    /// An authority below this one.
+    pub(crate) fn below(&self, params: CertificateParams) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let pem = certificate.pem();
+        Self { issuer: Issuer::new(params, key), certificate: certificate.into(), pem }
     }
 
     /// A server's settings with a certificate for `name`, valid in these years.
     pub(crate) fn server(&self, name: &str, years: (i32, i32)) -> ServerConfig {
         let key = KeyPair::generate().expect("a key");
         let certificate = leaf(name, years).signed_by(&key, &self.issuer).expect("a certificate");
-        config(certificate, &key)
+        config(vec![certificate.into()], &key)
+    }
+
+    /// The same for a certificate of these parameters, followed by `others`.
+    pub(crate) fn serving(
+        &self,
+        params: &CertificateParams,
+        others: &[&CertificateDer<'static>],
+    ) -> ServerConfig {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let mut chain = vec![certificate.into()];
+        chain.extend(others.iter().map(|other| (*other).clone()));
+        config(chain, &key)
     }
 }
 
-fn leaf(name: &str, (first, last): (i32, i32)) -> CertificateParams {
+/// What an authority of this name says of itself.
+pub(crate) fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).expect("names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+pub(crate) fn leaf(name: &str, (first, last): (i32, i32)) -> CertificateParams {
     let mut params = CertificateParams::new([name.to_owned()]).expect("names");
     params.distinguished_name.push(DnType::CommonName, "a server");
     params.not_before = date_time_ymd(first, 1, 1);
@@ -44,20 +74,22 @@ fn leaf(name: &str, (first, last): (i32, i32)) -> CertificateParams {
     params
 }
 
-fn config(certificate: rcgen::Certificate, key: &KeyPair) -> ServerConfig {
+pub(crate) fn config(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let key = provider.key_provider.load_private_key(key).expect("a key");
+    // Whatever the chain holds, it is sent.
+    let own = SingleCertAndKey::from(CertifiedKey::new(chain, key));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.into()], PrivateKeyDer::Pkcs8(key))
-        .expect("a certificate");
+        .with_cert_resolver(Arc::new(own));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config
 }
 
-async fn asked(config: ServerConfig, tls: Value, more: Value) -> Observation {
+pub(crate) async fn asked(config: ServerConfig, tls: Value, more: Value) -> Observation {
     let server = server::https(config, |_, _| reply(200, &[], "hello")).await;
     let mut options = json!({"url": server.https("/"), "tls": tls});
     for (key, value) in more.as_object().expect("a map") {
@@ -66,7 +98,7 @@ async fn asked(config: ServerConfig, tls: Value, more: Value) -> Observation {
     probe("http", options).await
 }
 
-const VALID: (i32, i32) = (2020, 2090);
+pub(crate) const VALID: (i32, i32) = (2020, 2090);
 
 #[tokio::test]
 async fn versions_are_negotiated() {
@@ -120,11 +152,11 @@ async fn what_is_wrong_with_a_certificate_is_told_apart() {
         (
             authority.server("localhost", VALID),
             json!({}),
-            Reason::CertUntrusted,
-            "issuer is not trusted",
+            Reason::CertIncompleteChain,
+            "does not send the certificate of its issuer \"CN=an authority of the tests\"",
         ),
         (
-            config(self_signed, &own),
+            config(vec![self_signed.into()], &own),
             json!({}),
             Reason::CertSelfSigned,
             "certificate is self-signed",

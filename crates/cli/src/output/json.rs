@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use quorate_model::{Check, Observation, Outcome, PhaseTiming, ResolverUse};
+use quorate_model::{Check, Observation, Outcome, PhaseTiming, ResolverUse, TlsFacts};
 use serde_json::{Value, json};
 
 use super::table::{bare, incident_state, state_word};
@@ -233,10 +233,39 @@ pub(crate) fn observation(check: &Check, seen: &Observation) -> Value {
         "status": evidence.status,
         "protocol": evidence.protocol,
         "cert_not_after": evidence.cert_not_after.map(|at| at.to_string()),
+        "tls": evidence.tls.as_deref().map(handshake),
         "pop_hint": evidence.pop_hint,
         "retry_after_ms": evidence.retry_after.map(fine_millis),
         "body_bytes": evidence.body_bytes,
         "hops": hops.collect::<Vec<_>>(),
+    })
+}
+
+fn handshake(tls: &TlsFacts) -> Value {
+    let chain = tls.chain.iter().map(|one| {
+        json!({
+            "subject": one.subject,
+            "issuer": one.issuer,
+            "names": one.names,
+            "names_total": one.names_total,
+            "serial": one.serial,
+            "key": one.key,
+            "key_bits": one.key_bits,
+            "signature": one.signature,
+            "not_before": one.not_before.to_string(),
+            "not_after": one.not_after.to_string(),
+            "sha256": one.sha256,
+        })
+    });
+    json!({
+        "version": tls.version,
+        "cipher": tls.cipher,
+        "alpn": tls.alpn,
+        "ocsp_stapled": tls.ocsp_stapled,
+        "client_certificate_asked": tls.client_certificate_asked,
+        "sent": tls.sent,
+        "chain_not_after": tls.chain_not_after().map(|at| at.to_string()),
+        "chain": chain.collect::<Vec<_>>(),
     })
 }
 

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use quorate_model::{HttpHop, Observation, Outcome, PhaseTiming};
+use quorate_model::{HttpHop, Observation, Outcome, PhaseTiming, TlsFacts};
 
 use super::time::measured;
 use super::{Colour, escaped, paint};
 
 /// Characters of the longest bar.
 const BAR_CHARS: usize = 40;
+/// How many names of a certificate are shown.
+const NAMES_SHOWN: usize = 5;
 
 /// The probe in words and bars, each line ended.
 pub(crate) fn draw(target: &str, observation: &Observation, colour: bool) -> String {
@@ -79,8 +81,38 @@ fn facts(lines: &mut Vec<String>, observation: &Observation) {
     fact("status", evidence.status.map(|status| status.to_string()));
     fact("body", evidence.body_bytes.map(|bytes| format!("{bytes} bytes")));
     fact("certificate", evidence.cert_not_after.map(|at| format!("valid until {at}")));
+    if let Some(tls) = &evidence.tls {
+        handshake(&mut fact, tls);
+    }
     fact("edge", evidence.pop_hint.as_deref().map(escaped));
     fact("retry after", evidence.retry_after.map(measured));
+}
+
+/// What a TLS handshake showed. Everything in it comes from the target.
+fn handshake(fact: &mut impl FnMut(&str, Option<String>), tls: &TlsFacts) {
+    let agreed = [&tls.version, &tls.cipher, &tls.alpn];
+    let agreed: Vec<String> = agreed.into_iter().flatten().map(|word| escaped(word)).collect();
+    fact("tls", (!agreed.is_empty()).then(|| agreed.join(", ")));
+    if tls.ocsp_stapled {
+        fact("ocsp", Some("answer stapled".to_owned()));
+    }
+    if tls.client_certificate_asked {
+        fact("client", Some("the server asks for a client certificate".to_owned()));
+    }
+    let Some(own) = tls.chain.first() else {
+        return;
+    };
+    fact("subject", Some(escaped(&own.subject)));
+    fact("issuer", Some(escaped(&own.issuer)));
+    let shown: Vec<String> = own.names.iter().take(NAMES_SHOWN).map(|name| escaped(name)).collect();
+    let more = u32::try_from(shown.len()).map_or(0, |shown| own.names_total.saturating_sub(shown));
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    fact("names", (!shown.is_empty()).then(|| shown.join(", ") + &more));
+    let bits = if own.key_bits > 0 { format!(", {} bits", own.key_bits) } else { String::new() };
+    fact("key", Some(format!("{}{bits}, signed {}", escaped(&own.key), escaped(&own.signature))));
+    fact("sha256", Some(escaped(&own.sha256)));
+    let first = tls.chain_not_after().filter(|at| *at != own.not_after);
+    fact("chain", first.map(|at| format!("{} certificates, valid until {at}", tls.sent)));
 }
 
 fn verdict_line(observation: &Observation, colour: bool) -> String {

@@ -7,6 +7,7 @@
 mod options;
 mod result;
 mod scalar;
+mod tls;
 
 use std::time::Duration;
 

@@ -388,6 +388,9 @@ pub struct Evidence {
     /// not tried.
     #[prost(message, optional, tag = "12")]
     pub other_family: ::core::option::Option<OtherFamily>,
+    /// What the last TLS handshake showed; absent without one.
+    #[prost(message, optional, tag = "30")]
+    pub tls: ::core::option::Option<TlsFacts>,
 }
 /// The same probe over the address family that it does not vote by.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -404,6 +407,64 @@ pub struct OtherFamily {
     /// Why it failed, was blocked or is inconclusive; else empty.
     #[prost(string, tag = "4")]
     pub reason: ::prost::alloc::string::String,
+}
+/// What a TLS handshake showed, also one that failed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TlsFacts {
+    /// `TLSv1.3`; empty if the handshake failed.
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// IANA name of the cipher suite; empty if the handshake failed.
+    #[prost(string, tag = "2")]
+    pub cipher: ::prost::alloc::string::String,
+    /// Protocol agreed on by ALPN; empty if none.
+    #[prost(string, tag = "3")]
+    pub alpn: ::prost::alloc::string::String,
+    /// The server sent an OCSP answer.
+    #[prost(bool, tag = "4")]
+    pub ocsp_stapled: bool,
+    /// The server asked for a certificate of the client's.
+    #[prost(bool, tag = "5")]
+    pub client_certificate_asked: bool,
+    /// How many certificates the server sent.
+    #[prost(uint32, tag = "6")]
+    pub sent: u32,
+    /// The first 10 of them, the server's own first.
+    #[prost(message, repeated, tag = "7")]
+    pub chain: ::prost::alloc::vec::Vec<CertificateFacts>,
+}
+/// What a certificate says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CertificateFacts {
+    #[prost(string, tag = "1")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub issuer: ::prost::alloc::string::String,
+    /// At most 100 names and 4 KiB of them, only of the server's own certificate.
+    #[prost(string, repeated, tag = "3")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many it holds in all.
+    #[prost(uint32, tag = "4")]
+    pub names_total: u32,
+    /// Hexadecimal.
+    #[prost(string, tag = "5")]
+    pub serial: ::prost::alloc::string::String,
+    /// Such as `RSA` or `EC P-256`.
+    #[prost(string, tag = "6")]
+    pub key: ::prost::alloc::string::String,
+    /// 0 if unknown.
+    #[prost(uint32, tag = "7")]
+    pub key_bits: u32,
+    /// Such as `sha256WithRSAEncryption`.
+    #[prost(string, tag = "8")]
+    pub signature: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "9")]
+    pub not_before: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "10")]
+    pub not_after: ::core::option::Option<::prost_types::Timestamp>,
+    /// SHA-256 digest of the whole certificate, hexadecimal.
+    #[prost(string, tag = "11")]
+    pub sha256: ::prost::alloc::string::String,
 }
 /// One answer of an HTTP exchange.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -1,5 +1,5 @@
 use insta::assert_snapshot;
-use quorate_model::{Evidence, Phase, Reason, Timestamp};
+use quorate_model::{CertificateFacts, Evidence, Phase, Reason, Timestamp};
 
 use super::*;
 
@@ -61,6 +61,37 @@ fn a_redirect_that_fails() {
     let seen = seen(outcome, hops, "status 503, expected 200\u{1b}[2J");
     let text = draw("http http://shop.example.com/", &seen, false);
     assert!(!text.contains('\u{1b}'));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn what_a_handshake_showed() {
+    let hops = vec![hop("https://shop.example.com/", 200, None)];
+    let mut seen = seen(Outcome::Ok, hops, "");
+    let certificate = |not_after| CertificateFacts {
+        subject: "CN=shop\u{1b}]0;owned\u{7}.example.com".to_owned(),
+        issuer: "C=DE, CN=An Authority R3".to_owned(),
+        names: (0..100).map(|number| format!("{number}.shop.example.com")).collect(),
+        names_total: 250,
+        serial: "0a1b2c".to_owned(),
+        key: "RSA".to_owned(),
+        key_bits: 2_048,
+        signature: "sha256WithRSAEncryption".to_owned(),
+        not_before: Timestamp::from_micros(1_780_000_000_000_000),
+        not_after: Timestamp::from_micros(not_after),
+        sha256: "5e".repeat(32),
+    };
+    seen.evidence.tls = Some(Box::new(TlsFacts {
+        version: Some("TLSv1.3".to_owned()),
+        cipher: Some("TLS13_AES_256_GCM_SHA384".to_owned()),
+        alpn: Some("h2".to_owned()),
+        ocsp_stapled: true,
+        client_certificate_asked: true,
+        sent: 2,
+        chain: vec![certificate(1_790_000_000_000_000), certificate(1_785_000_000_000_000)],
+    }));
+    let text = draw("http https://shop.example.com/", &seen, false);
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'));
     assert_snapshot!(text);
 }
 

@@ -10,6 +10,7 @@ use quorate_model::{
 };
 
 use super::scalar::{cut, id_from_wire, non_empty};
+use super::tls::{tls_from_wire, tls_to_wire};
 use super::{
     WireError, duration_from_wire, duration_to_wire, health_from_wire, health_to_wire,
     timestamp_from_wire, timestamp_to_wire, word_from_wire,
@@ -204,6 +205,7 @@ pub(in crate::convert) fn evidence_to_wire(evidence: &Evidence) -> wire::Evidenc
                 reason: reason.to_owned(),
             }
         }),
+        tls: evidence.tls.as_deref().map(tls_to_wire),
     }
 }
 
@@ -254,6 +256,7 @@ pub(in crate::convert) fn evidence_from_wire(
             })
             .transpose()?,
         other_family: evidence.other_family.as_ref().map(other_family_from_wire).transpose()?,
+        tls: evidence.tls.map(tls_from_wire).transpose()?.map(Box::new),
     })
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use quorate_model::{
-    AgentSettings, BlockReason, BootId, Doubt, Evidence, Health, HttpHop, MeasuredResult,
-    Observation, OtherFamily, Outcome, Phase, PhaseTiming, ProbeSpec, Reason, Revision, RoundId,
-    Timestamp,
+    AgentSettings, BlockReason, BootId, CertificateFacts, Doubt, Evidence, Health, HttpHop,
+    MeasuredResult, Observation, OtherFamily, Outcome, Phase, PhaseTiming, ProbeSpec, Reason,
+    Revision, RoundId, Timestamp, TlsFacts,
 };
 use serde_json::json;
 
@@ -40,6 +40,7 @@ fn measured(outcome: Outcome) -> MeasuredResult {
                 }],
                 protocol: Some("HTTP/2".into()),
                 cert_not_after: Some(Timestamp::from_micros(-1)),
+                tls: Some(Box::new(handshake())),
                 pop_hint: Some("FRA".into()),
                 resolver: Some(quorate_model::ResolverUse::Second),
                 retry_after: Some(Duration::from_secs(120)),
@@ -51,6 +52,50 @@ fn measured(outcome: Outcome) -> MeasuredResult {
             },
         },
     }
+}
+
+fn handshake() -> TlsFacts {
+    TlsFacts {
+        version: Some("TLSv1.3".into()),
+        cipher: Some("TLS13_AES_256_GCM_SHA384".into()),
+        alpn: Some("h2".into()),
+        ocsp_stapled: true,
+        client_certificate_asked: true,
+        sent: 12,
+        chain: vec![CertificateFacts {
+            subject: "CN=shop.example.com".into(),
+            issuer: "CN=an authority".into(),
+            names: vec!["shop.example.com".into(), "192.0.2.1".into()],
+            names_total: 200,
+            serial: "0a1b".into(),
+            key: "EC P-256".into(),
+            key_bits: 256,
+            signature: "ecdsa-with-SHA256".into(),
+            not_before: Timestamp::from_micros(-62_167_219_200_000_000),
+            not_after: Timestamp::from_micros(253_402_300_799_000_000),
+            sha256: "ab".repeat(32),
+        }],
+    }
+}
+
+#[test]
+fn facts_of_a_handshake_are_bounded() {
+    let mut result = measured(Outcome::Ok);
+    let mut facts = handshake();
+    let names = (0..1_000).map(|number| format!("{number}.{}", "x".repeat(300)));
+    facts.chain[0].names = names.collect();
+    facts.chain[0].subject = "y".repeat(10_000);
+    facts.chain = vec![facts.chain[0].clone(); 50];
+    result.observation.evidence.tls = Some(Box::new(facts));
+    let wire = measured_to_wire(&result);
+    let sent = wire.evidence.clone().unwrap().tls.unwrap();
+    assert_eq!(sent.chain.len(), 10);
+    let names = |certificate: &crate::agent::v1::CertificateFacts| -> usize {
+        certificate.names.iter().map(String::len).sum()
+    };
+    assert!(sent.chain.iter().all(|one| names(one) <= 4_096 && one.subject.len() <= 256));
+    let kept = measured_from_wire(wire).unwrap().observation.evidence.tls.unwrap();
+    assert_eq!(kept.chain.len(), 10);
 }
 
 fn received() -> Received {
