@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::{AMPLE, assert_fails, assert_ok, loopback, probe_in};
 
 /// A name server for which all names are at 127.0.0.1, but those with "none" in it nowhere; those
-/// with "dual" in it are at ::1 too.
+/// with "dual" in it are at `::1` too.
 /// Source: RFC 1035, section 4.
 async fn name_server() -> (SocketAddr, JoinSet<()>) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
