@@ -181,8 +181,12 @@ impl Store for Memory {
 
     fn restore(&mut self, results_since: Timestamp) -> Result<Restored, StoreError> {
         let latest = |check: &CheckId| {
-            let mut of_check = self.incidents.values().rev();
-            of_check.find(|incident| incident.check == *check).cloned()
+            let of_check = || {
+                let all = self.incidents.values().rev();
+                all.filter(|incident| incident.check == *check && !incident.is_past)
+            };
+            let is_open = |incident: &&Incident| incident.state == IncidentState::Open;
+            of_check().find(is_open).or_else(|| of_check().next()).cloned()
         };
         let checks = self.verdicts.iter().map(|(check, (verdict, memory))| {
             let restored = RestoredCheck {

@@ -12,6 +12,10 @@ pub(super) const CASES: &[Case] = &[
         run: last_verdict,
     },
     Case { name: "what is remembered stands until the next verdict of the check", run: remembered },
+    Case {
+        name: "an incident that was found when it was over comes back as none",
+        run: found_late,
+    },
     Case { name: "an incident is opened once and changed afterwards", run: upsert },
     Case {
         name: "incidents are listed from the latest opened, page by page, filtered",
@@ -45,6 +49,22 @@ fn last_verdict(store: &mut dyn Store) {
     assert_eq!(shop.memory, quiet.memory);
     assert_eq!(shop.incident, Some(incident("shop", 1_000, None)));
     assert_eq!(checks[&id("mail")].incident, None);
+}
+
+/// What was found when it was over hides neither what is still open nor what was over before.
+fn found_late(store: &mut dyn Store) {
+    let late =
+        |check, opened| Incident { is_past: true, ..incident(check, opened, Some(opened + 500)) };
+    for (check, resolved) in [("shop", None), ("mail", Some(300))] {
+        opened(store, &incident(check, 0, resolved));
+        opened(store, &late(check, 1_000));
+        opened(store, &late(check, 2_000));
+    }
+    opened(store, &late("only", 1_000));
+    let checks = store.restore(at(0)).expect("restore").checks;
+    assert_eq!(checks[&id("shop")].incident, Some(incident("shop", 0, None)));
+    assert_eq!(checks[&id("mail")].incident, Some(incident("mail", 0, Some(300))));
+    assert_eq!(checks[&id("only")].incident, None);
 }
 
 fn remembered(store: &mut dyn Store) {

@@ -65,10 +65,25 @@ pub(super) fn checks(connection: &Connection) -> Result<BTreeMap<CheckId, Restor
     let mut found = BTreeMap::new();
     for (check, verdict, memory) in rows {
         let memory = later.remove(check.as_str()).unwrap_or(memory);
-        let query =
-            IncidentQuery { check: Some(check.clone()), limit: 1, ..IncidentQuery::default() };
-        let incident = incidents(connection, &query)?.pop();
+        let incident = latest(connection, &check)?;
         found.insert(check, RestoredCheck { verdict, incident, memory });
+    }
+    Ok(found)
+}
+
+/// The open incident of a check, or else the latest: not one that was found when it was over, which
+/// may have come after one that is still open.
+fn latest(connection: &Connection, check: &CheckId) -> Result<Option<Incident>, Fault> {
+    let mut query =
+        IncidentQuery { check: Some(check.clone()), limit: 1, ..IncidentQuery::default() };
+    let open = incidents(connection, &IncidentQuery { open_only: true, ..query.clone() })?;
+    let mut found = open.into_iter().next();
+    while found.is_none() {
+        let Some(next) = incidents(connection, &query)?.pop() else {
+            break;
+        };
+        query.after = Some(next.id);
+        found = Some(next).filter(|incident| !incident.is_past);
     }
     Ok(found)
 }
