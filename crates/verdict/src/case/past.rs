@@ -196,14 +196,16 @@ impl Case {
         }
         let until = |of: &Incident| of.resolved.unwrap_or(ctx.now);
         let is_known = |found: &Incident| {
-            let known = self.incident.as_deref().filter(|known| known.severity == Severity::Page);
-            known.is_some_and(|known| {
+            let is_outage = |known: &&Incident| {
+                known.severity == Severity::Page && known.verdict.state != State::Unknown
+            };
+            self.incident.as_deref().filter(is_outage).is_some_and(|known| {
                 known.first_failure <= until(found) && found.first_failure <= until(known)
             })
         };
         let is_whole = |found: &Incident| {
-            let is_page = found.severity == Severity::Page;
-            is_page && !found.verdict.flags.contains(&Flag::ReducedQuorum)
+            let is_outage = found.severity == Severity::Page && found.verdict.state == State::Down;
+            is_outage && !found.verdict.flags.contains(&Flag::ReducedQuorum)
         };
         let closed = |found: Incident| self.closed(ctx, found, last);
         found.into_values().filter(is_whole).map(closed).filter(|found| !is_known(found)).collect()
@@ -235,6 +237,8 @@ impl Case {
         };
         let mut check = (*self.check).clone();
         check.origin = None;
+        // Nobody else is here, so it would see nothing most of the time.
+        check.alert.alerts_no_quorum = false;
         Fleet {
             policy,
             checks: [(check.id.clone(), Arc::new(check))].into(),

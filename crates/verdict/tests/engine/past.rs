@@ -13,7 +13,11 @@ const FIVE: [&str; 5] = ["a1", "b1", "c1", "d1", "e1"];
 /// No agent is heard from 200 s to 1,200 s. Then each sends what it has probed meanwhile, one after
 /// the other: failures if `fails` says so of an agent and a second.
 fn after_silence(fails: impl Fn(usize, u64) -> bool) -> Stage {
-    let mut stage = Stage::with(shop(), &FIVE, vec![fault(200, 1_200, "all", What::Dead)]);
+    after_silence_of(shop(), fails)
+}
+
+fn after_silence_of(check: Check, fails: impl Fn(usize, u64) -> bool) -> Stage {
+    let mut stage = Stage::with(check, &FIVE, vec![fault(200, 1_200, "all", What::Dead)]);
     stage.run(secs(1_210));
     for agent in 0..FIVE.len() {
         for turn in 0..16 {
@@ -50,6 +54,42 @@ fn an_outage_that_nobody_could_report_is_put_on_record_and_told_to_nobody() {
     assert!(incident.verdict.summary.starts_with("seen only afterwards"), "{incident:?}");
     assert_eq!(stage.said(), []);
     assert_eq!(stage.verdict().state, State::Up);
+}
+
+/// A page that nobody can see the check does not hide what was to be seen, and is itself no outage.
+#[test]
+fn an_outage_while_nobody_could_see_it_is_put_on_record_beside_that() {
+    let mut check = shop();
+    check.alert.alerts_no_quorum = true;
+    let mut stage = after_silence_of(check.clone(), |_, second| (400..700).contains(&second));
+    stage.run(secs(1_600));
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+    let past: Vec<Incident> = incidents(&stage).into_iter().filter(|found| found.is_past).collect();
+    assert_eq!(past.len(), 1, "{past:?}");
+    assert_eq!(past[0].verdict.state, State::Down);
+
+    let mut stage = after_silence_of(check, |agent, second| agent == 2 && second >= 400);
+    stage.run(secs(1_600));
+    assert!(incidents(&stage).iter().all(|found| !found.is_past), "{:?}", incidents(&stage));
+}
+
+/// The results of one region that was cut off for half a day say nothing of the others.
+#[test]
+fn one_region_that_was_cut_off_for_long_has_lost_sight_of_nothing() {
+    let mut check = shop();
+    check.alert.alerts_no_quorum = true;
+    let mut stage = Stage::with(check, &FIVE, vec![fault(200, 30_000, "c", What::Dead)]);
+    stage.run(secs(30_010));
+    for turn in 0..490 {
+        let second = 229 + turn * 60;
+        let outcome = if turn == 3 { REFUSED } else { OK };
+        let mut result = stage.result(2, None, outcome, Duration::from_millis(50));
+        result.started = stage.now.before(secs(30_010 - second));
+        result.received = stage.now;
+        stage.apply(Event::Result(Box::new(result)));
+    }
+    stage.run(secs(30_500));
+    assert_eq!(incidents(&stage), []);
 }
 
 #[test]
