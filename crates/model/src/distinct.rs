@@ -73,9 +73,10 @@ pub struct DistinctCount {
     pub label: String,
     /// Different values that the check asks for.
     pub asked: u32,
-    /// Different values of the regions that were live.
+    /// Different values of the regions that were live, or succeeded.
     pub live: u32,
-    /// The different values of the regions whose failure counted, sorted.
+    /// The different values of the regions whose failure counted and was no single one after others
+    /// had failed for long, sorted.
     pub failing: Vec<String>,
 }
 

@@ -15,6 +15,14 @@
 //! **After a start** regions are missing only because they have not come back yet, so for one
 //! freshness the full demand holds.
 //!
+//! **One failure is not enough** of a region that was fine while the others failed already: without
+//! a second one in a row it adds no value. In a fault of one provider that lasts, the first lost
+//! packet of another would else be a page. Regions that begin to fail together, within one interval
+//! and time-out, need no second failure, so an outage is found as fast as ever.
+//!
+//! **A success counts as there**, also of a region that cannot reach its anchors: with it, other values
+//! than the failing ones are left.
+//!
 //! **What it ignores, on purpose.** Regions without the label add nothing to either side. The
 //! configuration admits none.
 //!
@@ -25,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_model::{Check, Distinct, DistinctCount, Scope, plural};
 
+use crate::limits::OWN_FAILURES;
 use crate::liveness::RegionState;
 use crate::vote::Reading;
 
@@ -101,16 +110,21 @@ pub(crate) fn count<'a>(
     fails: &dyn Fn(&Reading) -> bool,
     labels: &dyn Fn(usize) -> Option<&'a BTreeMap<String, String>>,
 ) -> Vec<DistinctCount> {
+    let first = readings.iter().filter(|reading| fails(reading)).map(|reading| reading.since).min();
+    let together = first.map(|first| first + check.interval + check.timeout);
+    let is_sure = |reading: &Reading| {
+        reading.longest >= OWN_FAILURES || together.is_some_and(|until| reading.since <= until)
+    };
     let values = |label: &str, holds: &dyn Fn(&Reading) -> bool| -> BTreeSet<&'a String> {
         let such = readings.iter().enumerate().filter(|(_, reading)| holds(reading));
         such.filter_map(|(place, _)| labels(place)?.get(label)).collect()
     };
+    let is_there = |reading: &Reading| reading.state == RegionState::Live || reading.succeeds();
     let count = |Distinct { label, values: asked }: &Distinct| DistinctCount {
         label: label.clone(),
         asked: *asked,
-        live: u32::try_from(values(label, &|r| r.state == RegionState::Live).len())
-            .unwrap_or(u32::MAX),
-        failing: values(label, fails).into_iter().cloned().collect(),
+        live: u32::try_from(values(label, &is_there).len()).unwrap_or(u32::MAX),
+        failing: values(label, &|r| fails(r) && is_sure(r)).into_iter().cloned().collect(),
     };
     check.distinct.iter().map(count).collect()
 }

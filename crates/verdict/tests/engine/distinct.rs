@@ -114,6 +114,38 @@ fn a_majority_of_one_provider_is_no_page_however_long_it_lasts() {
 }
 
 #[test]
+fn one_lost_packet_of_another_provider_is_no_second_provider() {
+    let mut stage = lopsided(majority_of_two(), vec![sees(300, 8_000, "a b c", REFUSED)]);
+    for turn in 1..6 {
+        stage.run(secs(1_000 * turn));
+        let start = stage.now.before(secs(1_000 * turn));
+        let mut probes = stage.results.iter().rev().filter(|probe| probe.id.agent.as_str() == "d1");
+        let next = probes.next().expect("a probe").started - start + secs(60);
+        let blip = What::Sees(REFUSED, Duration::from_millis(50));
+        let to = next + Duration::from_millis(60);
+        stage.faults.push(Fault { from: next, to, who: "d", what: blip });
+        stage.run(secs(1_000 * turn + 200));
+        let failed = stage.results.iter().filter(|probe| probe.region.as_str() == "d");
+        let failed = failed.filter(|probe| probe.observation.outcome == REFUSED).count();
+        assert_eq!(failed, usize::try_from(turn).expect("few"), "its retry succeeds");
+        assert_eq!(stage.alerts(AlertKind::Page), [], "blip {turn}");
+    }
+    stage.faults.push(sees(6_000, 7_000, "d", REFUSED));
+    stage.run(secs(6_100));
+    assert_eq!(stage.alerts(AlertKind::Page).len(), 1, "one that lasts is");
+}
+
+#[test]
+fn a_region_that_succeeds_without_its_anchors_keeps_its_provider_there() {
+    let alone = fault(120, 4_000, "d e", What::Unanchored);
+    let mut stage = lopsided(majority_of_two(), vec![alone, sees(300, 4_000, "a b c", REFUSED)]);
+    stage.run(secs(2_000));
+    let count = &stage.verdict().ballot.distinct[0];
+    assert_eq!((count.live, count.failing.len()), (2, 1));
+    assert_eq!(stage.alerts(AlertKind::Page), []);
+}
+
+#[test]
 fn when_a_provider_is_gone_all_that_are_left_must_fail() {
     let gone = fault(120, 8_000, "d e", What::Dead);
     let mut stage = lopsided(majority_of_two(), vec![gone, sees(600, 4_000, "all", TIMEOUT)]);

@@ -53,6 +53,8 @@ pub(crate) enum What {
     Looks(ResolverUse, Outcome, Duration),
     /// Nothing is reachable, anchors neither.
     Island,
+    /// Targets are reachable, anchors are not.
+    Unanchored,
     /// The process is gone.
     Dead,
 }
@@ -337,7 +339,7 @@ impl Stage {
     fn met(&self, agent: usize, check: &CheckId) -> Option<&What> {
         match self.fault(agent) {
             what if *check == self.check => what,
-            what @ Some(What::Island | What::Dead) => what,
+            what @ Some(What::Island | What::Unanchored | What::Dead) => what,
             Some(What::Sees(..) | What::Looks(..)) | None => {
                 self.suffered(&self.origin_faults, agent)
             }
@@ -346,7 +348,7 @@ impl Stage {
 
     fn health(&self, agent: usize) -> Health {
         match self.fault(agent) {
-            Some(What::Island) => Health::Island,
+            Some(What::Island | What::Unanchored) => Health::Island,
             _ => Health::Fine,
         }
     }
@@ -407,7 +409,7 @@ impl Stage {
         let (outcome, takes) = match self.met(agent, check) {
             Some(What::Sees(outcome, takes) | What::Looks(_, outcome, takes)) => (*outcome, *takes),
             Some(What::Island | What::Dead) => (TIMEOUT, secs(10)),
-            None => (OK, LATENCY),
+            Some(What::Unanchored) | None => (OK, LATENCY),
         };
         if takes > secs(2) {
             let suspicion = self.suspicion(agent, check);
@@ -449,7 +451,7 @@ impl Stage {
         let revision = self.revision(&self.check);
         let resolver = match self.fault(agent) {
             Some(What::Looks(used, ..)) => Some(*used),
-            Some(What::Sees(..) | What::Island | What::Dead) | None => None,
+            Some(What::Unanchored | What::Sees(..) | What::Island | What::Dead) | None => None,
         };
         let member = &mut self.members[agent];
         member.sequence += 1;
