@@ -10,7 +10,8 @@
 //! that an outage which begins while a check flaps is not silent.
 //!
 //! **Unseen.** That too few regions are left to see a check may be an incident too (`case::sight`). Seen
-//! again and down, it is about that from then on.
+//! again and down, it is about that from then on. Once it is over, trouble is another incident, with a
+//! page of its own however often sight was lost: what is not seen has not failed, so it does not flap.
 //!
 //! **Withheld.** While a check is muted its incidents are recorded and nobody is messaged; see `mute`.
 //!
@@ -83,6 +84,7 @@ pub(crate) fn trouble(
         return Some(fresh);
     };
     let was_unseen = incident.verdict.state == State::Unknown;
+    let is_unseen = memory.unseen.is_some();
     if is_open(Some(incident)) && (memory.expiry.is_incident || was_unseen) {
         return Some(Filing { act: Act::TakeOver(severity), say: Some(kind(severity)) });
     }
@@ -95,12 +97,15 @@ pub(crate) fn trouble(
             return None;
         }
     } else if incident.is_past
+        || was_unseen && !is_unseen
         || incident.resolved.is_none_or(|end| now > end + policy.reopen_within)
     {
         return Some(fresh);
     }
     let was_flapping = memory.is_flapping(policy, now);
-    memory.reopened(policy, now);
+    if !is_unseen {
+        memory.reopened(policy, now);
+    }
     let few = usize::try_from(incident.reopened).is_ok_and(|count| count < FLAPPING_REOPENS);
     let say = if is_worse || few && !was_flapping { Some(kind(severity)) } else { None };
     Some(Filing { act: Act::Reopen(severity), say: say.or_else(|| digest(memory, policy, now)) })

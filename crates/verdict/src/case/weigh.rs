@@ -138,7 +138,7 @@ impl Case {
     fn drift(&mut self, ctx: &Context<'_>, count: &Count) -> Option<Filing> {
         let want = self.condition(count).unwrap_or(State::Unknown);
         let is_open = self.is_open();
-        let is_seen_again = want == State::Up && self.is_about_sight();
+        let is_seen_again = want != State::Unknown && self.is_about_sight();
         if is_seen_again && self.memory.latched == State::Unknown {
             self.memory.latched = want;
         }
@@ -147,7 +147,8 @@ impl Case {
             let time = self.memory.recovery_time(ctx.policy(), ctx.now);
             let is_over = ctx.now >= run.since + time && ctx.now >= self.grace;
             if is_over && (want != State::Up || count.is_steady()) {
-                return self.settle_for(want);
+                let over = is_seen_again.then(|| incident::over(&self.memory));
+                return self.settle_for(want).or(over);
             }
             return None;
         }

@@ -97,13 +97,45 @@ fn seen_again_and_down_the_same_incident_goes_on() {
 }
 
 #[test]
-fn seen_again_with_one_region_failing_it_stays_open_until_all_is_well() {
+fn seen_again_with_one_region_failing_it_is_over_and_that_is_told_by_itself() {
     let mut stage = stage(vec![gone("all", 600), sees(300, 1_500, "a", REFUSED)]);
     stage.run(secs(1_400));
     assert_eq!(stage.says(), "partial 1/5 path");
-    assert_eq!(stage.said(), [AlertKind::Page]);
+    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved, AlertKind::Notice]);
+    assert_eq!((stage.incidents().len(), incident(&stage).severity), (2, Severity::Notice));
     stage.run(secs(2_200));
-    assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
+    assert_eq!(stage.said().last(), Some(&AlertKind::Resolved));
+}
+
+#[test]
+fn a_notice_that_is_open_does_not_keep_it_from_being_paged() {
+    let mut stage =
+        stage(vec![sees(130, 3_000, "a", REFUSED), fault(900, 1_500, "all", What::Dead)]);
+    stage.run(secs(890));
+    assert_eq!(stage.said(), [AlertKind::Notice]);
+    stage.run(secs(1_490));
+    assert_eq!(stage.said(), [AlertKind::Notice, AlertKind::Page]);
+    let open = incident(&stage);
+    assert_eq!((open.severity, open.verdict.state), (Severity::Page, State::Unknown));
+    stage.run(secs(2_500));
+    assert_eq!(stage.says(), "partial 1/5 path");
+    let told = [AlertKind::Notice, AlertKind::Page, AlertKind::Resolved, AlertKind::Notice];
+    assert_eq!(stage.said(), told);
+}
+
+#[test]
+fn an_outage_pages_however_often_sight_was_lost_before() {
+    let mut faults: Vec<Fault> =
+        (0..5).map(|turn| fault(300 + turn * 600, 500 + turn * 600, "all", What::Dead)).collect();
+    faults.push(sees(3_300, 4_000, "all", REFUSED));
+    let mut stage = stage(faults);
+    stage.run(secs(3_290));
+    let before = stage.alerts(AlertKind::Page).len();
+    assert!(before > 0 && stage.verdict().state == State::Up, "{:?}", stage.said());
+    stage.run(secs(3_400));
+    assert_eq!(stage.says(), "down 5/5 target.refused");
+    assert_eq!(stage.alerts(AlertKind::Page).len(), before + 1, "{:?}", stage.said());
+    assert_eq!((incident(&stage).reopened, incident(&stage).verdict.state), (0, State::Down));
 }
 
 #[test]
