@@ -9,6 +9,7 @@ mod ballot;
 mod check;
 mod distinct;
 mod duration;
+mod facts;
 mod fleet;
 mod heartbeat;
 mod id;
@@ -36,6 +37,7 @@ pub use check::{
 };
 pub use distinct::{Distinct, DistinctCount, plural};
 pub use duration::HumanDuration;
+pub use facts::{DnsFacts, GrpcFacts, PingFacts, RoundTrips};
 pub use fleet::{AgentSettings, Fleet, ProbeSpec};
 pub use heartbeat::{AnchorSet, Heartbeat};
 pub use id::{

@@ -43,6 +43,12 @@ words! {
         NoAddress = "no_address",
         /// The resolver answered with an error or not in time.
         DnsFailed = "dns_failed",
+        /// The name exists without records of the wanted type (NODATA).
+        NoRecords = "no_records",
+        /// The records of a DNS answer are not as expected.
+        Answer = "answer",
+        /// The name leads to what does not exist, or to what anybody may claim.
+        Dangling = "dangling",
         /// The certificate has expired.
         CertExpired = "cert_expired",
         /// The certificate is not valid yet.
@@ -59,7 +65,15 @@ words! {
         CertRevoked = "cert_revoked",
         /// The server wants a certificate of the client's: there is none, or it refuses it.
         TlsClientCert = "tls_client_cert",
-        /// No TLS version in common.
+        /// The certificate is valid, but ends sooner than asserted.
+        CertExpiresSoon = "cert_expires_soon",
+        /// The certificate's key is of another type, or shorter, than asserted.
+        CertWeak = "cert_weak",
+        /// The certificate is not one of those pinned.
+        CertNotPinned = "cert_not_pinned",
+        /// The server sent no proof that its certificate is not revoked (OCSP staple).
+        OcspMissing = "ocsp_missing",
+        /// No TLS version in common, or an older one than asserted.
         TlsVersion = "tls_version",
         /// The TLS handshake failed in another way.
         TlsHandshake = "tls_handshake",
@@ -79,6 +93,14 @@ words! {
         Body = "body",
         /// A JSON value in the body is not as expected.
         Json = "json",
+        /// The RPC ended with another status than asserted.
+        GrpcStatus = "grpc_status",
+        /// The service says of itself that it does not serve.
+        NotServing = "not_serving",
+        /// The connection was closed with another code than asserted.
+        CloseCode = "close_code",
+        /// More packets were lost than allowed.
+        Loss = "loss",
         /// The answer was complete, but slower than asserted.
         Latency = "latency",
     }
@@ -103,6 +125,8 @@ words! {
         Overloaded = "agent_overloaded",
         /// The agent's local policy forbids the probe.
         PolicyDenied = "policy_denied",
+        /// The operating system does not let the agent open the socket that the probe needs.
+        NoPrivilege = "no_privilege",
         /// A secret that the check needs is not there.
         NoSecret = "no_secret",
         /// The agent stopped before the probe had finished.

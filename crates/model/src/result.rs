@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::words::words;
 use crate::{
-    AgentId, BootId, CheckId, Outcome, Phase, RegionId, Revision, RoundId, Timestamp, TlsFacts,
+    AgentId, BootId, CheckId, DnsFacts, GrpcFacts, Outcome, Phase, PingFacts, RegionId, Revision,
+    RoundId, Timestamp, TlsFacts,
 };
 
 /// What one probe saw. Made by the `checks` crate.
@@ -66,6 +67,14 @@ pub struct Evidence {
     /// What the same probe saw over the other address family, if the target has one and it was
     /// tried.
     pub other_family: Option<OtherFamily>,
+    /// What a DNS server answered.
+    pub dns: Option<Box<DnsFacts>>,
+    /// What came back of the packets sent.
+    pub ping: Option<Box<PingFacts>>,
+    /// How an RPC ended.
+    pub grpc: Option<Box<GrpcFacts>>,
+    /// The code with which a WebSocket was closed.
+    pub close_code: Option<u16>,
 }
 
 /// The same probe over the address family that it does not vote by.

@@ -165,6 +165,15 @@ fn failure(phase: Phase, reason: Reason) -> String {
         Reason::Json => "unexpected JSON".to_owned(),
         Reason::Latency => "slower than asserted".to_owned(),
         Reason::TlsClientCert => "client certificate missing or refused".to_owned(),
+        Reason::NoRecords => "no such DNS records".to_owned(),
+        Reason::Answer => "unexpected DNS answer".to_owned(),
+        Reason::Dangling => "dangling DNS".to_owned(),
+        Reason::CertWeak => "certificate weaker than asserted".to_owned(),
+        Reason::CertNotPinned => "certificate not pinned".to_owned(),
+        Reason::OcspMissing => "no OCSP staple".to_owned(),
+        Reason::GrpcStatus => "unexpected gRPC status".to_owned(),
+        Reason::CloseCode => "unexpected close code".to_owned(),
+        Reason::Loss => "packets lost".to_owned(),
         Reason::NameNotFound
         | Reason::NoAddress
         | Reason::DnsFailed
@@ -175,6 +184,8 @@ fn failure(phase: Phase, reason: Reason) -> String {
         | Reason::CertHostMismatch
         | Reason::CertIncompleteChain
         | Reason::CertRevoked
+        | Reason::CertExpiresSoon
+        | Reason::NotServing
         | Reason::TlsVersion
         | Reason::TlsHandshake
         | Reason::RedirectInvalid

@@ -140,9 +140,14 @@ pub(crate) fn symptom(outcome: Outcome) -> Cause {
         Outcome::Fail { phase, reason } => (phase, reason),
     };
     match reason {
-        Reason::NameNotFound | Reason::NoAddress | Reason::DnsFailed => Cause::TargetDns,
+        Reason::NameNotFound
+        | Reason::NoAddress
+        | Reason::DnsFailed
+        | Reason::NoRecords
+        | Reason::Answer
+        | Reason::Dangling => Cause::TargetDns,
         Reason::Refused => Cause::TargetRefused,
-        Reason::Unreachable => Cause::TargetNetwork,
+        Reason::Unreachable | Reason::Loss => Cause::TargetNetwork,
         Reason::CertExpired
         | Reason::CertNotYetValid
         | Reason::CertUntrusted
@@ -151,14 +156,21 @@ pub(crate) fn symptom(outcome: Outcome) -> Cause {
         | Reason::CertIncompleteChain
         | Reason::CertRevoked
         | Reason::TlsClientCert
+        | Reason::CertExpiresSoon
+        | Reason::CertWeak
+        | Reason::CertNotPinned
+        | Reason::OcspMissing
         | Reason::TlsVersion
         | Reason::TlsHandshake => Cause::TargetTls,
         Reason::Protocol
         | Reason::RedirectInvalid
         | Reason::RedirectLimit
         | Reason::BodyIncomplete
-        | Reason::Status => Cause::TargetHttp,
-        Reason::Header | Reason::Body | Reason::Json => Cause::TargetContent,
+        | Reason::Status
+        | Reason::GrpcStatus => Cause::TargetHttp,
+        Reason::Header | Reason::Body | Reason::Json | Reason::NotServing | Reason::CloseCode => {
+            Cause::TargetContent
+        }
         Reason::Latency => Cause::TargetSlow,
         Reason::Timeout | Reason::Reset => match phase {
             Phase::Dns => Cause::TargetDns,

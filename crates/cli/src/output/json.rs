@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use quorate_model::{Check, Observation, Outcome, PhaseTiming, ResolverUse, TlsFacts};
+use quorate_model::{Check, Observation, Outcome, PhaseTiming, PingFacts, ResolverUse, TlsFacts};
 use serde_json::{Value, json};
 
 use super::table::{bare, incident_state, state_word};
@@ -237,6 +237,10 @@ pub(crate) fn observation(check: &Check, seen: &Observation) -> Value {
         "pop_hint": evidence.pop_hint,
         "retry_after_ms": evidence.retry_after.map(fine_millis),
         "body_bytes": evidence.body_bytes,
+        "dns": evidence.dns,
+        "ping": evidence.ping.as_deref().map(ping),
+        "grpc": evidence.grpc,
+        "close_code": evidence.close_code,
         "hops": hops.collect::<Vec<_>>(),
     })
 }
@@ -266,6 +270,17 @@ fn handshake(tls: &TlsFacts) -> Value {
         "sent": tls.sent,
         "chain_not_after": tls.chain_not_after().map(|at| at.to_string()),
         "chain": chain.collect::<Vec<_>>(),
+    })
+}
+
+fn ping(facts: &PingFacts) -> Value {
+    let trips = facts.round_trips.as_ref();
+    json!({
+        "sent": facts.sent,
+        "received": facts.received,
+        "shortest_ms": trips.map(|trips| fine_millis(trips.shortest)),
+        "mean_ms": trips.map(|trips| fine_millis(trips.mean)),
+        "longest_ms": trips.map(|trips| fine_millis(trips.longest)),
     })
 }
 

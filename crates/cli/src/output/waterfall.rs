@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_model::{HttpHop, Observation, Outcome, PhaseTiming, TlsFacts};
+use quorate_model::{HttpHop, Observation, Outcome, PhaseTiming, RoundTrips, TlsFacts};
 
 use super::time::measured;
 use super::{Colour, escaped, paint};
@@ -85,6 +85,29 @@ fn facts(lines: &mut Vec<String>, observation: &Observation) {
         handshake(&mut fact, tls);
     }
     fact("edge", evidence.pop_hint.as_deref().map(escaped));
+    if let Some(dns) = &evidence.dns {
+        fact("rcode", Some(format!("{} {}", escaped(&dns.rcode), escaped(&dns.flags.join(" ")))));
+        for answer in &dns.answers {
+            fact("answer", Some(escaped(answer)));
+        }
+        fact("serial", dns.serial.map(|serial| serial.to_string()));
+    }
+    if let Some(ping) = &evidence.ping {
+        fact("packets", Some(format!("{} sent, {} came back", ping.sent, ping.received)));
+        fact(
+            "round trip",
+            ping.round_trips.map(|trips| {
+                let RoundTrips { shortest, mean, longest } = trips;
+                let [shortest, mean, longest] = [shortest, mean, longest].map(measured);
+                format!("{shortest} at least, {mean} mean, {longest} at most")
+            }),
+        );
+    }
+    if let Some(grpc) = &evidence.grpc {
+        fact("grpc status", Some(grpc.status.to_string()));
+        fact("serving", Some(escaped(&grpc.serving)).filter(|word| !word.is_empty()));
+    }
+    fact("close code", evidence.close_code.map(|code| code.to_string()));
     fact("retry after", evidence.retry_after.map(measured));
 }
 

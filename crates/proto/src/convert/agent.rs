@@ -4,6 +4,7 @@
 //! [`WireError`] that names the field; text and lists that are too long are cut, because they come
 //! from targets and are evidence only.
 
+mod facts;
 mod options;
 mod result;
 mod scalar;

@@ -391,6 +391,18 @@ pub struct Evidence {
     /// What the last TLS handshake showed; absent without one.
     #[prost(message, optional, tag = "30")]
     pub tls: ::core::option::Option<TlsFacts>,
+    /// What a DNS server answered; absent for other kinds than `dns`.
+    #[prost(message, optional, tag = "20")]
+    pub dns: ::core::option::Option<DnsFacts>,
+    /// What came back of the packets sent; absent for other kinds than `icmp`.
+    #[prost(message, optional, tag = "21")]
+    pub ping: ::core::option::Option<PingFacts>,
+    /// How the RPC ended; absent for other kinds than `grpc`, or if it did not end.
+    #[prost(message, optional, tag = "22")]
+    pub grpc: ::core::option::Option<GrpcFacts>,
+    /// The code with which a WebSocket was closed; 0 if it was not.
+    #[prost(int32, tag = "23")]
+    pub close_code: i32,
 }
 /// The same probe over the address family that it does not vote by.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -465,6 +477,54 @@ pub struct CertificateFacts {
     /// SHA-256 digest of the whole certificate, hexadecimal.
     #[prost(string, tag = "11")]
     pub sha256: ::prost::alloc::string::String,
+}
+/// What a DNS server answered.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DnsFacts {
+    /// The response code by its name, such as `NOERROR`.
+    #[prost(string, tag = "1")]
+    pub rcode: ::prost::alloc::string::String,
+    /// Flags that were set: `aa`, `tc`, `ra`, `ad`.
+    #[prost(string, repeated, tag = "2")]
+    pub flags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Records of the answer as text, `owner TYPE content`, at most 16 of at most 256 bytes.
+    #[prost(string, repeated, tag = "3")]
+    pub answers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many records each section has; OPT does not count.
+    #[prost(int32, tag = "4")]
+    pub answer_count: i32,
+    #[prost(int32, tag = "5")]
+    pub authority_count: i32,
+    #[prost(int32, tag = "6")]
+    pub additional_count: i32,
+    /// The serial of the SOA record in the answer; absent if there is none.
+    #[prost(uint32, optional, tag = "7")]
+    pub serial: ::core::option::Option<u32>,
+}
+/// What came back of the packets sent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PingFacts {
+    #[prost(uint32, tag = "1")]
+    pub sent: u32,
+    #[prost(uint32, tag = "2")]
+    pub received: u32,
+    /// Round trips; absent if nothing came back.
+    #[prost(message, optional, tag = "3")]
+    pub shortest: ::core::option::Option<::prost_types::Duration>,
+    #[prost(message, optional, tag = "4")]
+    pub mean: ::core::option::Option<::prost_types::Duration>,
+    #[prost(message, optional, tag = "5")]
+    pub longest: ::core::option::Option<::prost_types::Duration>,
+}
+/// How an RPC ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GrpcFacts {
+    /// The status code, from 0 (OK) to 16.
+    #[prost(int32, tag = "1")]
+    pub status: i32,
+    /// The serving status by its name, such as `SERVING`; empty if the RPC failed.
+    #[prost(string, tag = "2")]
+    pub serving: ::prost::alloc::string::String,
 }
 /// One answer of an HTTP exchange.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -9,6 +9,7 @@ use quorate_model::{
     Revision, RoundId, Timestamp,
 };
 
+use super::facts;
 use super::scalar::{cut, id_from_wire, non_empty};
 use super::tls::{tls_from_wire, tls_to_wire};
 use super::{
@@ -206,6 +207,10 @@ pub(in crate::convert) fn evidence_to_wire(evidence: &Evidence) -> wire::Evidenc
             }
         }),
         tls: evidence.tls.as_deref().map(tls_to_wire),
+        dns: evidence.dns.as_deref().map(facts::dns_to_wire),
+        ping: evidence.ping.as_deref().map(facts::ping_to_wire),
+        grpc: evidence.grpc.as_deref().map(facts::grpc_to_wire),
+        close_code: evidence.close_code.map_or(0, i32::from),
     }
 }
 
@@ -257,6 +262,10 @@ pub(in crate::convert) fn evidence_from_wire(
             .transpose()?,
         other_family: evidence.other_family.as_ref().map(other_family_from_wire).transpose()?,
         tls: evidence.tls.map(tls_from_wire).transpose()?.map(Box::new),
+        dns: evidence.dns.map(facts::dns_from_wire).transpose()?,
+        ping: evidence.ping.map(facts::ping_from_wire).transpose()?,
+        grpc: evidence.grpc.map(facts::grpc_from_wire).transpose()?,
+        close_code: facts::close_code_from_wire(evidence.close_code)?,
     })
 }
 

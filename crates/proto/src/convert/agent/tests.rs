@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use quorate_model::{
-    AgentSettings, BlockReason, BootId, CertificateFacts, Doubt, Evidence, Health, HttpHop,
-    MeasuredResult, Observation, OtherFamily, Outcome, Phase, PhaseTiming, ProbeSpec, Reason,
-    Revision, RoundId, Timestamp, TlsFacts,
+    AgentSettings, BlockReason, BootId, CertificateFacts, DnsFacts, Doubt, Evidence, GrpcFacts,
+    Health, HttpHop, MeasuredResult, Observation, OtherFamily, Outcome, Phase, PhaseTiming,
+    PingFacts, ProbeSpec, Reason, Revision, RoundId, RoundTrips, Timestamp, TlsFacts,
 };
 use serde_json::json;
 
@@ -49,6 +49,26 @@ fn measured(outcome: Outcome) -> MeasuredResult {
                     address: "2001:db8::1".parse().unwrap(),
                     outcome: Outcome::Fail { phase: Phase::Tls, reason: Reason::CertExpired },
                 }),
+                dns: Some(Box::new(DnsFacts {
+                    rcode: "NOERROR".into(),
+                    flags: vec!["ra".into(), "ad".into()],
+                    answers: vec!["shop.example.com A 192.0.2.1".into()],
+                    answer_count: 1,
+                    authority_count: 2,
+                    additional_count: u16::MAX,
+                    serial: Some(u32::MAX),
+                })),
+                ping: Some(Box::new(PingFacts {
+                    sent: 3,
+                    received: 2,
+                    round_trips: Some(RoundTrips {
+                        shortest: Duration::from_micros(90),
+                        mean: Duration::from_micros(120),
+                        longest: Duration::from_micros(150),
+                    }),
+                })),
+                grpc: Some(Box::new(GrpcFacts { status: 16, serving: "NOT_SERVING".into() })),
+                close_code: Some(1001),
             },
         },
     }
