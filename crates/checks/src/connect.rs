@@ -83,12 +83,8 @@ pub(crate) async fn connect(
     family: IpFamily,
 ) -> Result<TcpStream, Stop> {
     let environment = &context.environment;
-    environment.policy.judge_port(endpoint.port).map_err(|rule| Stop::denied(&rule))?;
-    let addresses = resolve(trace, context, endpoint, family).await?;
-    let target = SocketAddr::new(permitted(environment, &addresses)?, endpoint.port);
+    let target = locate(trace, context, endpoint, family).await?;
     trace.watch.enter(Phase::Connect);
-    trace.evidence.resolved = addresses;
-    trace.evidence.address = Some(target.ip());
     let stream = match environment.egress {
         Egress::Direct => TcpStream::connect(target)
             .await
@@ -98,6 +94,22 @@ pub(crate) async fn connect(
     };
     stream.set_nodelay(true).map_err(|error| failed(&format!("connection to {target}"), &error))?;
     Ok(stream)
+}
+
+/// The address of `endpoint` to contact, which the policy permits; notes it and those of its name.
+pub(crate) async fn locate(
+    trace: &mut Trace,
+    context: &ProbeContext,
+    endpoint: &Endpoint,
+    family: IpFamily,
+) -> Result<SocketAddr, Stop> {
+    let environment = &context.environment;
+    environment.policy.judge_port(endpoint.port).map_err(|rule| Stop::denied(&rule))?;
+    let addresses = resolve(trace, context, endpoint, family).await?;
+    let target = SocketAddr::new(permitted(environment, &addresses)?, endpoint.port);
+    trace.evidence.resolved = addresses;
+    trace.evidence.address = Some(target.ip());
+    Ok(target)
 }
 
 async fn resolve(
@@ -155,7 +167,7 @@ pub(crate) fn exhausted(what: &str, error: &io::Error) -> Stop {
     clippy::wildcard_enum_match_arm,
     reason = "the kinds of errors grow; what is unknown is told in its own words"
 )]
-fn failed(what: &str, error: &io::Error) -> Stop {
+pub(crate) fn failed(what: &str, error: &io::Error) -> Stop {
     if is_exhausted(error) {
         return exhausted(what, error);
     }

@@ -1,6 +1,6 @@
 //! The kind `http`: one request, its redirects, and what the answer must be.
 
-mod exchange;
+pub(crate) mod exchange;
 mod expect;
 mod hint;
 mod options;

@@ -4,9 +4,15 @@
 //! It never decides anything beyond its own outcome, and a target that is down is an
 //! [`Observation`](quorate_model::Observation), never an error.
 
+mod answer;
 mod connect;
 mod context;
+mod datagram;
+mod dns;
+mod escape;
+mod grpc;
 mod http;
+mod icmp;
 mod network;
 mod options;
 mod phase;
@@ -16,7 +22,9 @@ mod resolve;
 mod status;
 mod tcp;
 mod tls;
+mod udp;
 mod wall;
+mod websocket;
 
 pub use connect::{ReachError, is_exhausted, reach};
 pub use context::{Egress, Environment, EnvironmentError, PhaseCell, ProbeContext};

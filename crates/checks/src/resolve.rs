@@ -102,6 +102,8 @@ impl IpFamily {
 #[derive(Debug, Clone)]
 pub struct Resolver {
     first: Servers,
+    /// Where the first one's name servers are.
+    servers: Vec<SocketAddr>,
     second: Option<Servers>,
 }
 
@@ -118,7 +120,17 @@ impl Resolver {
             }
             Err(error) => return Err(error),
         };
-        Ok(Self { first: Servers::with(&config, &options)?, second: None })
+        let servers = config.name_servers().iter().map(|server| {
+            let port = server.connections.first().map_or(53, |connection| connection.port);
+            SocketAddr::new(server.ip, port)
+        });
+        let servers = servers.collect();
+        Ok(Self { first: Servers::with(&config, &options)?, servers, second: None })
+    }
+
+    /// The machine's name servers.
+    pub(crate) fn servers(&self) -> &[SocketAddr] {
+        &self.servers
     }
 
     /// The same with these name servers as the second resolver; without any if there are none.

@@ -1,32 +1,25 @@
 //! The kind `tcp`: a connection, optionally TLS, optionally a line to send and an answer to expect.
 
-mod escape;
-
 use std::pin::Pin;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use quorate_model::{Observation, OptionProblem, Phase, Reason};
-use regex::Regex;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use crate::answer::{ANSWER_BYTES_MAX, Expect, ExpectChoice, to_send};
 use crate::connect::{Endpoint, connect};
 use crate::options::{Findings, read, schema_of};
-use crate::phase::{Stop, Trace, cut, rounded};
+use crate::phase::{Stop, Trace};
 use crate::registry::{CheckKind, Families, Probe};
 use crate::resolve::IpFamily;
 use crate::tls::{self, TlsOptions, TlsPlan};
 use crate::{Policy, ProbeContext};
 
-/// How much of an answer is read, in bytes.
-const ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// The longest text that a check may send, in bytes.
 const SEND_BYTES_MAX: usize = 4 * 1024;
-/// The longest text of a target in a message, in bytes.
-const SHOWN_BYTES_MAX: usize = 100;
 
 /// The schema of the options.
 static SCHEMA: LazyLock<Schema> = LazyLock::new(schema_of::<TcpOptions>);
@@ -71,28 +64,6 @@ enum TlsChoice {
     With(TlsOptions),
 }
 
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum ExpectChoice {
-    /// A part of what comes.
-    Contains(String),
-    /// Conditions, of which all must hold.
-    Conditions(ExpectOptions),
-}
-
-/// Conditions on what comes.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct ExpectOptions {
-    /// A part of what comes, with the same escapes.
-    contains: Option<String>,
-    /// A regular expression (Rust crate `regex`) that matches somewhere in what comes, read as UTF-8.
-    regex: Option<String>,
-    /// The whole probe must not take longer.
-    #[schemars(extend("x-unit" = "duration"))]
-    latency: Option<String>,
-}
-
 impl CheckKind for Tcp {
     fn name(&self) -> &'static str {
         "tcp"
@@ -125,75 +96,14 @@ impl TcpOptions {
             let mut at = findings.at("address");
             at.keep(Endpoint::parse(text))
         });
-        let send = self.send.as_deref().map_or_else(Vec::new, |text| {
-            let mut at = findings.at("send");
-            let bytes = at.keep(escape::unescaped(text)).unwrap_or_default();
-            if bytes.len() > SEND_BYTES_MAX {
-                at.note(format!("at most {SEND_BYTES_MAX} bytes are sent"));
-            }
-            bytes
-        });
+        let send = self
+            .send
+            .as_deref()
+            .map_or_else(Vec::new, |text| to_send(text, SEND_BYTES_MAX, &mut findings.at("send")));
         let expect = self
             .expect
-            .map_or_else(Expect::default, |choice| read_expect(choice, &mut findings.at("expect")));
+            .map_or_else(Expect::default, |choice| choice.plan(&mut findings.at("expect")));
         Some(TcpProbe { endpoint: endpoint?, tls, send, expect, family: self.ip_family })
-    }
-}
-
-fn read_expect(choice: ExpectChoice, at: &mut Findings<'_>) -> Expect {
-    let options = match choice {
-        ExpectChoice::Contains(text) => {
-            let contains = at.keep(part(&text));
-            return Expect { contains, ..Expect::default() };
-        }
-        ExpectChoice::Conditions(options) => options,
-    };
-    Expect {
-        contains: options.contains.and_then(|text| {
-            let mut at = at.at("contains");
-            at.keep(part(&text))
-        }),
-        regex: options.regex.and_then(|text| at.at("regex").regex(&text)),
-        latency: options.latency.and_then(|text| at.at("latency").duration(&text)),
-    }
-}
-
-/// The bytes of a part to look for.
-fn part(text: &str) -> Result<Vec<u8>, String> {
-    match escape::unescaped(text)? {
-        bytes if bytes.is_empty() => Err("an empty text is part of everything".to_owned()),
-        bytes if bytes.len() > ANSWER_BYTES_MAX => {
-            Err(format!("only the first {ANSWER_BYTES_MAX} bytes are read"))
-        }
-        bytes => Ok(bytes),
-    }
-}
-
-/// Expectations after validation.
-#[derive(Debug, Default)]
-struct Expect {
-    contains: Option<Vec<u8>>,
-    regex: Option<Regex>,
-    latency: Option<Duration>,
-}
-
-impl Expect {
-    fn wants_an_answer(&self) -> bool {
-        self.contains.is_some() || self.regex.is_some()
-    }
-
-    /// The first condition that `answer` does not meet, in words.
-    fn missed(&self, answer: &[u8]) -> Option<String> {
-        let holds =
-            |part: &&Vec<u8>| answer.windows(part.len()).any(|window| window == part.as_slice());
-        if let Some(part) = self.contains.as_ref().filter(|part| !holds(part)) {
-            return Some(format!("does not contain {}", shown(part)));
-        }
-        let text = String::from_utf8_lossy(answer);
-        self.regex
-            .as_ref()
-            .filter(|regex| !regex.is_match(&text))
-            .map(|regex| format!("does not match {}", shown(regex.as_str().as_bytes())))
     }
 }
 
@@ -252,14 +162,7 @@ impl TcpProbe {
             }
         }
         trace.watch.enter(Phase::Assert);
-        let took = trace.watch.elapsed();
-        match self.expect.latency {
-            Some(most) if took > most => {
-                let message = format!("took {}, expected at most {}", rounded(took), rounded(most));
-                Err(Stop::fail(Phase::Assert, Reason::Latency, message))
-            }
-            _ => Ok(()),
-        }
+        self.expect.latency(trace.watch.elapsed())
     }
 
     /// Sends what is to be sent and reads until the expectation is met.
@@ -284,12 +187,11 @@ impl TcpProbe {
         loop {
             let ended = receive(trace, &mut stream, &mut answer).await?;
             trace.evidence.body_bytes = u64::try_from(answer.len()).ok();
-            let Some(missed) = self.expect.missed(&answer) else {
+            if self.expect.missed(&answer).is_none() {
                 return Ok(());
-            };
+            }
             if ended || answer.len() >= ANSWER_BYTES_MAX {
-                let message = format!("the answer {} {missed}", shown(&answer));
-                return Err(Stop::fail(Phase::Assert, Reason::Body, message));
+                return self.expect.judge(&answer);
             }
         }
     }
@@ -318,10 +220,4 @@ async fn receive(
 
 fn closed(phase: Phase) -> Stop {
     Stop::fail(phase, Reason::Reset, "connection closed before an answer")
-}
-
-/// Bytes of a target for a message: bounded, quoted, escaped.
-fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes.get(..SHOWN_BYTES_MAX).unwrap_or(bytes));
-    format!("{:?}", cut(text.into_owned(), SHOWN_BYTES_MAX))
 }

@@ -114,6 +114,25 @@ pub(super) async fn ask(
     Ok((answer, live))
 }
 
+/// Sends one request of another kind of check over its own stream, and waits for the head of the
+/// answer.
+pub(crate) async fn once(
+    trace: &mut Trace,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+    http2: bool,
+) -> Result<(Response<Incoming>, Live), Stop> {
+    let stream = Observed { stream: Box::new(stream), mark: trace.watch.begin_send(), stretch: 0 };
+    let (answer, live) = Live::send(stream, request, http2)
+        .await
+        .map_err(|error| broken(trace.watch.reached(), &error))?;
+    trace.watch.answer_begun(Phase::Transfer);
+    if answer.headers().len() > HEADERS_MAX {
+        return Err(too_large(Phase::Ttfb));
+    }
+    Ok((answer, live))
+}
+
 /// Where the URL's server is.
 pub(super) fn endpoint(url: &Url) -> Result<Endpoint, Stop> {
     let host = url.host().map(|host| bare(&host));
@@ -197,7 +216,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection that is making progress whenever somebody waits for something on it.
-pub(super) struct Live {
+pub(crate) struct Live {
     works: Vec<Work>,
     queue: Queue,
 }
@@ -265,8 +284,29 @@ impl Live {
         .await
     }
 
+    /// Reads a body that must not be longer than `bytes_max` bytes, and the trailers after it.
+    pub(crate) async fn read_with_trailers(
+        &mut self,
+        body: &mut Incoming,
+        bytes_max: usize,
+    ) -> Result<(Vec<u8>, Option<HeaderMap>), Stop> {
+        let mut read = Vec::new();
+        while let Some(frame) = self.drive(body.frame()).await {
+            let frame = frame.map_err(|error| incomplete(read.len(), &error))?;
+            match frame.into_data() {
+                Ok(data) if data.len() > bytes_max.saturating_sub(read.len()) => {
+                    let message = format!("the body has more than {bytes_max} bytes");
+                    return Err(Stop::fail(Phase::Transfer, Reason::Protocol, message));
+                }
+                Ok(data) => read.extend_from_slice(&data),
+                Err(frame) => return Ok((read, frame.into_trailers().ok())),
+            }
+        }
+        Ok((read, None))
+    }
+
     /// Reads at most `bytes_max` bytes of a body. Returns them, and whether that is all of it.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &mut self,
         body: &mut Incoming,
         bytes_max: usize,

@@ -64,7 +64,7 @@ fn resolver_at(server: &NameServer) -> Resolver {
     let mut options = ResolverOpts::default();
     options.timeout = PATIENT;
     options.attempts = 1;
-    Resolver { first: Servers::with(&config, &options).unwrap(), second: None }
+    Resolver { first: Servers::with(&config, &options).unwrap(), servers: Vec::new(), second: None }
 }
 
 fn name_in(query: &[u8]) -> String {

@@ -1,19 +1,27 @@
 //! Probes against real servers on loopback.
 #![expect(clippy::expect_used, reason = "a test says what it expects")]
+#![expect(clippy::print_stdout, reason = "what is skipped is said")]
 
 mod assertions;
 mod certificates;
 mod client_certificates;
+mod dns;
 mod documents;
 mod egress;
+mod forbidden;
+mod grpc;
 mod hostile;
 mod http;
+mod icmp;
+mod names;
 mod redirects;
 mod resolver;
 mod server;
 mod tables;
 mod tcp;
 mod tls;
+mod udp;
+mod websocket;
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Bytes written as text.
 
 /// The bytes of a text with the escapes `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH`.
-pub(super) fn unescaped(text: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn unescaped(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
