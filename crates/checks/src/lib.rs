@@ -19,6 +19,7 @@ mod phase;
 mod policy;
 mod registry;
 mod resolve;
+mod starttls;
 mod status;
 mod tcp;
 mod tls;

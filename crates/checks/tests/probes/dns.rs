@@ -371,7 +371,8 @@ async fn over_tls_and_https() {
     assert_ok(&seen);
     assert_eq!(seen.evidence.protocol.as_deref(), Some("TLSv1.3"));
     let untrusted = json!({"name": "shop.example", "resolver": resolver});
-    assert_fails(&probe("dns", untrusted).await, Phase::Tls, Reason::CertUntrusted, "not trusted");
+    let refused = probe("dns", untrusted).await;
+    assert_fails(&refused, Phase::Tls, Reason::CertIncompleteChain, "tls.ca");
 
     for alpn in ["h2", "http/1.1"] {
         let server = server::https(acceptor(alpn.as_bytes()), |parts, body| {

@@ -129,5 +129,5 @@ async fn over_tls() {
     assert_ok(&seen);
     assert!(seen.evidence.cert_not_after.is_some());
     let seen = probe("grpc", json!({"address": address, "tls": true})).await;
-    assert_fails(&seen, Phase::Tls, Reason::CertUntrusted, "not trusted");
+    assert_fails(&seen, Phase::Tls, Reason::CertIncompleteChain, "tls.ca");
 }

@@ -76,6 +76,76 @@ async fn a_closed_connection_is_a_reset() {
 }
 
 #[tokio::test]
+async fn a_dialogue_of_several_steps() {
+    let server = greeter().await;
+    let steps = json!([
+        {"expect": "220"},
+        {"expect": {"regex": "ESMTP"}},
+        {"send": "QUIT\\r\\n", "expect": "221"},
+    ]);
+    let seen = talk(&server, json!({"dialogue": steps})).await;
+    assert_ok(&seen);
+    assert_eq!(seen.evidence.body_bytes, Some(24 + 15));
+    let phases: Vec<_> = seen.phases.iter().map(|lap| lap.phase).collect();
+    let all = [Phase::Connect, Phase::Send, Phase::Ttfb, Phase::Transfer, Phase::Assert];
+    assert_eq!(phases, all);
+    // What came before something is sent does not count after it.
+    let steps = json!([{"expect": "220"}, {"send": "QUIT\\r\\n", "expect": "220"}]);
+    let seen = talk(&server, json!({"dialogue": steps})).await;
+    assert_fails(&seen, Phase::Assert, Reason::Body, "step 2: the answer");
+    let steps = json!([{"send": "HELLO\\n", "expect": "220"}, {"expect": "250"}]);
+    let seen = talk(&server, json!({"dialogue": steps})).await;
+    assert_fails(&seen, Phase::Assert, Reason::Body, "step 2");
+}
+
+/// A mail server that speaks TLS after STARTTLS, with a certificate for `localhost`.
+async fn submission(authority: &Authority, trailing: &'static [u8]) -> Server {
+    let mut config = authority.server("localhost", (2020, 2090));
+    config.alpn_protocols.clear();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    server::serve(move |mut stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let said = b"220 mail\r\n250-mail\r\n250 STARTTLS\r\n220 go\r\n";
+            drop(stream.write_all(&[said, trailing].concat()).await);
+            let mut asked = [0; b"EHLO quorate.invalid\r\nSTARTTLS\r\n".len()];
+            if stream.read_exact(&mut asked).await.is_err() {
+                return;
+            }
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                drop(stream.write_all(b"221 bye").await);
+                drop(stream.shutdown().await);
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn over_to_tls_in_the_middle() {
+    let authority = Authority::new();
+    let options = |server: &Server| {
+        json!({
+            "address": format!("localhost:{}", server.address.port()),
+            "starttls": "smtp",
+            "tls": {"ca": authority.pem},
+            "expect": "221 bye",
+        })
+    };
+    let seen = probe("tcp", options(&submission(&authority, b"").await)).await;
+    assert_ok(&seen);
+    assert_eq!(seen.evidence.protocol.as_deref(), Some("TLSv1.3"));
+    // What somebody on the way puts behind the last word in plain text is not the server's.
+    let seen = probe("tcp", options(&submission(&authority, b"221 bye\r\n").await)).await;
+    assert_fails(&seen, Phase::Tls, Reason::TlsHandshake, "not TLS");
+    let plain = greeter().await;
+    let mut plainly = options(&plain);
+    plainly["address"] = json!(plain.address.to_string());
+    let seen = probe("tcp", plainly).await;
+    assert_eq!(seen.outcome.word(), "fail", "{seen:?}");
+}
+
+#[tokio::test]
 async fn over_tls() {
     let authority = Authority::new();
     let mut config = authority.server("localhost", (2020, 2090));
