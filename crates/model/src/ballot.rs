@@ -42,6 +42,11 @@ words! {
         Paused = "paused",
         /// Down, but succeeding again; the incident is not resolved yet.
         Recovering = "recovering",
+        /// Down, but not yet for as long as its `ignore_shorter_than`; nobody is told unless it
+        /// lasts.
+        Brief = "brief",
+        /// Seen only when it was over, from results that came late; nobody is told.
+        Past = "past",
     }
 }
 

@@ -46,6 +46,7 @@ pub fn judge(scenario: &Scenario, played: &Played) -> Vec<Ruling> {
             let (expected, instead) = match &expect.what {
                 Expectation::Alert { filter, count } => alert(filter, count, &messages),
                 Expectation::NoAlert(filter) => no_alert(filter, &messages),
+                Expectation::LateOutage { filter, count } => late_outages(filter, count, played),
                 Expectation::Verdict { checks, at, .. } => {
                     verdicts(&expect.what, checks, *at, played)
                 }
@@ -224,6 +225,33 @@ fn operator(
     let expected = format!("{number_text} notice {kinds} {}{window}", about.join(" "));
     let instead = (!holds).then(|| {
         shown(told.into_iter().map(|(_, text)| text)).unwrap_or_else(|| "no such notice".to_owned())
+    });
+    (expected, instead)
+}
+
+fn late_outages(
+    filter: &AlertFilter,
+    count: &[usize],
+    played: &Played,
+) -> (String, Option<String>) {
+    let found: Vec<(&CheckId, Duration)> = played
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.said {
+            Said::LateOutage { check, opened, .. } => Some((check, *opened)),
+            Said::Verdict { .. } | Said::Alert { .. } | Said::Operator(_) | Said::Fault { .. } => {
+                None
+            }
+        })
+        .filter(|(check, _)| filter.checks.is_empty() || filter.checks.contains(check))
+        .collect();
+    let number = found.iter().filter(|(_, at)| within(filter.from, filter.to, *at)).count();
+    let checks = few(filter.checks.iter());
+    let window = window(filter.from, filter.to);
+    let expected = format!("{} late outage of {checks}{window}", list(count));
+    let instead = (!count.contains(&number)).then(|| {
+        let all = found.iter().map(|(check, at)| format!("{check} from {}", HumanDuration(*at)));
+        shown(all).unwrap_or_else(|| "none was found".to_owned())
     });
     (expected, instead)
 }

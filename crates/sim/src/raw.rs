@@ -95,6 +95,7 @@ pub(crate) struct RawExpect {
     pub(crate) verdict: Option<RawVerdict>,
     pub(crate) operator: Option<RawOperator>,
     pub(crate) no_alert: Option<RawAlert>,
+    pub(crate) late_outage: Option<RawLateOutage>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,6 +103,15 @@ pub(crate) struct RawExpect {
 pub(crate) struct RawAlert {
     pub(crate) check: Option<Words>,
     pub(crate) kind: Option<Words>,
+    pub(crate) from: Option<Span>,
+    pub(crate) to: Option<Span>,
+    pub(crate) count: Option<Counts>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawLateOutage {
+    pub(crate) check: Option<Words>,
     pub(crate) from: Option<Span>,
     pub(crate) to: Option<Span>,
     pub(crate) count: Option<Counts>,

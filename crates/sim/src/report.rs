@@ -31,6 +31,10 @@ pub fn line(entry: &Entry) -> String {
             let grouped = if *is_grouped { "  (one of several in a message)" } else { "" };
             format!("{at:>12}  {kind:<8}  {check}{grouped}")
         }
+        Said::LateOutage { check, opened, resolved } => {
+            let (opened, resolved) = (HumanDuration(*opened), HumanDuration(*resolved));
+            format!("{at:>12}  late      {check}: was down from {opened} to {resolved}, untold")
+        }
         Said::Operator(notice) => {
             let back = if notice.resolved { "over: " } else { "" };
             format!("{at:>12}  operator  {back}{}: {}", notice.kind, notice.message)
@@ -52,6 +56,11 @@ pub fn document(entry: &Entry) -> Value {
         Said::Alert { check, kind, incident, is_grouped } => json!({
             "type": "alert", "at": at, "check": check, "kind": kind, "incident": incident,
             "grouped": is_grouped,
+        }),
+        Said::LateOutage { check, opened, resolved } => json!({
+            "type": "late_outage", "at": at, "check": check,
+            "opened": HumanDuration(*opened).to_string(),
+            "resolved": HumanDuration(*resolved).to_string(),
         }),
         Said::Operator(notice) => json!({ "type": "operator", "at": at, "notice": notice }),
         Said::Fault { what, begins } => {

@@ -212,6 +212,11 @@ pub(crate) enum Expectation {
         count: Vec<usize>,
     },
     NoAlert(AlertFilter),
+    /// By the time at which they would have been told.
+    LateOutage {
+        filter: AlertFilter,
+        count: Vec<usize>,
+    },
     Verdict {
         checks: Vec<CheckId>,
         at: Duration,

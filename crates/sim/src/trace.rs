@@ -35,6 +35,15 @@ pub enum Said {
         /// Whether it is one of several in a message: of those of its kind and time.
         is_grouped: bool,
     },
+    /// An outage was found in results that came late, when it was over. Nobody is messaged.
+    LateOutage {
+        /// Whose.
+        check: CheckId,
+        /// When it would have been told, from the start of the scenario.
+        opened: Duration,
+        /// When it was over.
+        resolved: Duration,
+    },
     /// A message to the operators.
     Operator(Box<OperatorNotice>),
     /// Something that the scenario does.
@@ -88,6 +97,11 @@ impl Trace {
                 self.standing.push(*notice);
             }
         }
+    }
+
+    /// How long after the start of the scenario that is.
+    pub(crate) fn since_start(&self, at: Timestamp) -> Duration {
+        at.since(self.zero)
     }
 
     pub(crate) fn fingerprint(&self) -> u64 {

@@ -221,7 +221,11 @@ fn consequence(verdict: &Verdict) -> &'static str {
     let is_held = ballot.origin.as_ref().is_some_and(|origin| origin.hold.is_some());
     let is_muted =
         verdict.flags.iter().any(|flag| matches!(flag, Flag::Maintenance | Flag::Silenced));
+    let has = |flag| verdict.flags.contains(&flag);
     match verdict.state {
+        _ if has(Flag::Past) => {
+            "the quorum failed, but that was known only when it was over, so nobody was paged"
+        }
         State::Partial | State::Degraded | State::Down if is_muted => {
             "nobody is messaged of it now; what still lasts when that ends is told then"
         }
@@ -233,14 +237,19 @@ fn consequence(verdict: &Verdict) -> &'static str {
             "enough regions fail, but that could still be chance under the budget of false alerts, \
              so nobody is paged yet"
         }
-        State::Down if verdict.flags.contains(&Flag::Flapping) => {
-            "it flaps, so changes are told in a digest"
+        State::Down if has(Flag::Brief) && has(Flag::Recovering) => {
+            "the quorum failed, but it succeeds again before that has lasted for the check's \
+             `ignore_shorter_than`, so nobody is paged"
         }
-        State::Down if verdict.flags.contains(&Flag::Recovering) => {
+        State::Down if has(Flag::Brief) => {
+            "the quorum fails; that pages once it has lasted for the check's `ignore_shorter_than`"
+        }
+        State::Down if has(Flag::Flapping) => "it flaps, so changes are told in a digest",
+        State::Down if has(Flag::Recovering) => {
             "the quorum failed, so this was paged; the end is told once success has lasted"
         }
         State::Down => "the quorum fails, so this pages",
-        State::Partial | State::Degraded if verdict.flags.contains(&Flag::Recovering) => {
+        State::Partial | State::Degraded if has(Flag::Recovering) => {
             "its incident is open and told; the end is told once success has lasted"
         }
         State::Degraded if is_held && ballot.scope.failing == 0 => {
@@ -273,6 +282,11 @@ fn about(flag: Flag) -> &'static str {
         Flag::Maintenance => "it is covered by a maintenance window",
         Flag::Silenced => "its alerts are silenced",
         Flag::Paused => "it is not probed at the moment",
+        Flag::Brief => {
+            "it has not been down for as long as the check's `ignore_shorter_than`, so nobody is \
+             told yet"
+        }
+        Flag::Past => "it was over before anybody here heard of it, from results that came late",
         Flag::Recovering => "it succeeds again, but not for long enough to be resolved",
     }
 }

@@ -107,7 +107,8 @@ fn told(incident: &v1::Incident) -> Vec<String> {
         Some(success) => {
             let most = opened.map(|opened| HumanDuration(opened.since(success)));
             let least = opened.zip(first).map(|(opened, first)| HumanDuration(opened.since(first)));
-            let detected = most.zip(least).map_or_else(String::new, |(most, least)| {
+            let in_time = most.zip(least).filter(|_| !incident.is_past);
+            let detected = in_time.map_or_else(String::new, |(most, least)| {
                 format!(", so it was detected {least} to {most} after it")
             });
             format!(
@@ -117,6 +118,13 @@ fn told(incident: &v1::Incident) -> Vec<String> {
         }
         None => format!("it began before the first failure ({})", time(first)),
     });
+    if incident.is_past {
+        lines.push(
+            "it was found afterwards, from results that came late: the agents could not reach the \
+             coordinator, or that was gone itself; the times are those of the results"
+                .to_owned(),
+        );
+    }
     lines.extend(incident.deliveries.iter().map(|delivery| {
         let decided = delivery.decide_time.as_ref().map(|at| format!(" decided {}", instant(at)));
         let attempts = match delivery.attempt_count {
@@ -137,10 +145,26 @@ fn told(incident: &v1::Incident) -> Vec<String> {
             delivery.state
         )
     }));
-    if incident.deliveries.is_empty() {
-        lines.push("nobody was told: the check has no receivers".to_owned());
-    }
+    lines.extend(untold(incident));
     lines
+}
+
+/// Why not everybody was told of an incident, or nobody.
+fn untold(incident: &v1::Incident) -> Option<String> {
+    let is_silent = incident.deliveries.is_empty();
+    if incident.is_past {
+        return Some("nobody was paged: it was over when it was found".to_owned());
+    }
+    if !incident.withheld_by.is_empty() {
+        let names = escaped(&incident.withheld_by.join(", "));
+        return Some(if is_silent {
+            format!("nobody was told: its messages were withheld by {names}")
+        } else {
+            format!("messages about it were withheld by {names}")
+        });
+    }
+    let severity = &incident.severity;
+    is_silent.then(|| format!("nobody was told: the check had no receivers for a {severity}"))
 }
 
 /// What is known of a check at a moment of the past.
@@ -276,6 +300,8 @@ mod tests {
     fn an_incident_says_when_it_began_and_who_was_told() {
         assert_snapshot!(told(&sample::incidents()[0]).join("\n"));
         assert_snapshot!(told(&sample::incidents()[1]).join("\n"));
+        assert_snapshot!(told(&sample::incidents()[2]).join("\n"));
+        assert_snapshot!(told(&sample::incidents()[3]).join("\n"));
     }
 
     #[test]

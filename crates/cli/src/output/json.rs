@@ -185,6 +185,7 @@ pub(crate) fn incident(incident: &v1::Incident) -> Value {
         "time_to_detect_ms": millis(incident.time_to_detect.as_ref()),
         "reopened": incident.reopened_count,
         "withheld_by": incident.withheld_by,
+        "is_past": incident.is_past,
         "verdict": incident.verdict.as_ref().map(verdict),
         "deliveries": deliveries.collect::<Vec<_>>(),
     })
@@ -326,7 +327,7 @@ mod tests {
     #[test]
     fn incidents() {
         let mut incidents = sample::incidents();
-        if let Some(verdict) = incidents.first_mut().and_then(|it| it.verdict.as_mut()) {
+        for verdict in incidents.iter_mut().filter_map(|incident| incident.verdict.as_mut()) {
             verdict.ballot = None;
         }
         assert_snapshot!(pretty(&incidents.iter().map(incident).collect()));

@@ -189,6 +189,7 @@ pub(crate) fn incidents() -> Vec<v1::Incident> {
         verdict: Some(verdict()),
         deliveries: vec![delivery],
         withheld_by: vec!["maintenance/move".to_owned()],
+        is_past: false,
     };
     let over = v1::Incident {
         name: "incidents/01a0c450-0000-8544-9445-eab7b0117489".to_owned(),
@@ -197,7 +198,32 @@ pub(crate) fn incidents() -> Vec<v1::Incident> {
         severity: "notice".to_owned(),
         open_time: at(9_000),
         resolve_time: at(5_400),
+        withheld_by: vec!["silence/known".to_owned()],
         ..Default::default()
     };
-    vec![open, over]
+    let mut seen_late = verdict();
+    seen_late.flags = vec!["past".to_owned()];
+    let late = v1::Incident {
+        name: "incidents/01a0c44f-0000-8544-9445-eab7b0117489".to_owned(),
+        check: "checks/shop".to_owned(),
+        state: IncidentState::Resolved.into(),
+        severity: "page".to_owned(),
+        open_time: at(20_000),
+        resolve_time: at(19_000),
+        last_success_time: at(20_060),
+        first_failure_time: at(20_030),
+        verdict: Some(seen_late),
+        is_past: true,
+        ..Default::default()
+    };
+    let silent = v1::Incident {
+        name: "incidents/01a0c44e-0000-8544-9445-eab7b0117489".to_owned(),
+        check: "checks/dns-shop".to_owned(),
+        state: IncidentState::Resolved.into(),
+        severity: "page".to_owned(),
+        open_time: at(30_000),
+        resolve_time: at(29_000),
+        ..Default::default()
+    };
+    vec![open, over, late, silent]
 }

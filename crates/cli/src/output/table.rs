@@ -118,7 +118,12 @@ impl Look {
         let rows = incidents.iter().map(|incident| {
             let open = incident.open_time.as_ref().map(instant).unwrap_or_default();
             let end = incident.resolve_time.as_ref().map_or(self.now, instant);
-            let detected = incident.time_to_detect.as_ref().map(|wire| measured(length(wire)));
+            let detected = match &incident.time_to_detect {
+                // Nobody could have known in time.
+                _ if incident.is_past => "afterwards".to_owned(),
+                Some(wire) => measured(length(wire)),
+                None => "-".to_owned(),
+            };
             let verdict = incident.verdict.clone().unwrap_or_default();
             vec![
                 bare(&incident.name),
@@ -127,7 +132,7 @@ impl Look {
                 self.state(incident_state(incident.state)),
                 ago(incident.open_time.as_ref(), self.now),
                 rough(end - open),
-                detected.unwrap_or_else(|| "-".to_owned()),
+                detected,
                 dash(&verdict.cause),
             ]
         });

@@ -50,7 +50,8 @@ pub fn incident_to_wire(incident: &Incident, full: bool) -> wire::Incident {
         IncidentState::Open => wire::incident::IncidentState::Open,
         IncidentState::Resolved => wire::incident::IncidentState::Resolved,
     };
-    let detected = incident.last_success.map(|at| duration_to_wire(incident.opened.since(at)));
+    let before = incident.last_success.filter(|_| !incident.is_past);
+    let detected = before.map(|at| duration_to_wire(incident.opened.since(at)));
     wire::Incident {
         name: incident_name(incident.id),
         check: check_name(&incident.check),
@@ -65,5 +66,6 @@ pub fn incident_to_wire(incident: &Incident, full: bool) -> wire::Incident {
         verdict: Some(verdict_to_wire(&incident.verdict, full)),
         deliveries: Vec::new(),
         withheld_by: incident.withheld_by.iter().cloned().collect(),
+        is_past: incident.is_past,
     }
 }

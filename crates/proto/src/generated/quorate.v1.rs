@@ -2214,7 +2214,7 @@ pub mod history_service_server {
     }
 }
 /// A span in which the receivers of a check were told that something is wrong, or would have been but
-/// for a maintenance window or a silence.
+/// for a maintenance window or a silence, or because it was over when it was found.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Incident {
     /// `incidents/{incident}`.
@@ -2252,6 +2252,10 @@ pub struct Incident {
     /// The mutes that withheld messages about it, such as `maintenance/move` or `silence/known`.
     #[prost(string, repeated, tag = "13")]
     pub withheld_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Found only when it was over, from results that came late: dated back, and nobody was told. It has
+    /// no `time_to_detect`.
+    #[prost(bool, tag = "14")]
+    pub is_past: bool,
 }
 /// Nested message and enum types in `Incident`.
 pub mod incident {

@@ -203,9 +203,15 @@ impl Player {
         let Transition { check, verdict, incident, alerts, memory } = transition;
         let store = &mut self.coordinator.store;
         let before = store.checks.remove(&check).and_then(|(_, incident, _)| incident);
+        let late = incident.clone().filter(|incident| incident.is_past);
         store.checks.insert(check.clone(), (verdict.clone(), incident.or(before), memory));
         let said = Said::Verdict { check: check.clone(), verdict: Box::new(verdict) };
         self.trace.say(self.now, said);
+        if let Some(late) = late {
+            let opened = self.trace.since_start(late.opened);
+            let resolved = self.trace.since_start(late.resolved.unwrap_or(self.now));
+            self.trace.say(self.now, Said::LateOutage { check: check.clone(), opened, resolved });
+        }
         for (_, alert) in alerts {
             let incident = alert.incident.id.to_string();
             let (check, kind) = (check.clone(), alert.kind);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use quorate_model::{AlertKind, Cause, CheckId, Flag, NoticeKind, State};
 
 use super::{Known, Reader};
-use crate::raw::{RawAlert, RawExpect, RawOperator, RawVerdict};
+use crate::raw::{RawAlert, RawExpect, RawLateOutage, RawOperator, RawVerdict};
 use crate::scenario::{AlertFilter, Expect, Expectation, OperatorFilter};
 use crate::text::{Span, Words};
 
@@ -46,6 +46,13 @@ impl Reader<'_> {
                 RawExpect { operator: Some(raw), .. } => {
                     Some(self.operator(&[path[0], path[1], "operator"], raw, known))
                 }
+                RawExpect { late_outage: Some(raw), .. } => {
+                    let RawLateOutage { check, from, to, count } = raw;
+                    let count = count.map_or_else(|| vec![1], |counts| counts.0);
+                    let raw = RawAlert { check, from, to, ..RawAlert::default() };
+                    let filter = self.alerts(&[path[0], path[1], "late_outage"], raw, known);
+                    Some(Expectation::LateOutage { filter, count })
+                }
                 RawExpect { no_alert, .. } if silent => {
                     let raw = no_alert.unwrap_or_default();
                     if raw.count.is_some() {
@@ -58,8 +65,8 @@ impl Reader<'_> {
                 RawExpect { .. } => None,
             };
             if what.is_none() && given != 1 {
-                let message =
-                    "an expectation has one key: `alert`, `verdict`, `operator` or `no_alert`";
+                let message = "an expectation has one key: `alert`, `verdict`, `operator`, \
+                               `no_alert` or `late_outage`";
                 self.error(&path, message);
             }
             let place = self.document.problem(&path, "");

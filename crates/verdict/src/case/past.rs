@@ -222,6 +222,7 @@ impl Case {
             found.resolved = Some(since.unwrap_or(last));
         }
         found.is_past = true;
+        found.verdict.flags.insert(Flag::Past);
         let summary = &mut found.verdict.summary;
         *summary = format!("seen only afterwards, when it was over, so nobody was told: {summary}");
         found

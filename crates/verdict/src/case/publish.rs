@@ -78,11 +78,7 @@ impl Case {
         }
         self.settling = None;
         let since = old.filter(|old| old.state == state).map_or(ctx.now, |old| old.since);
-        let mut summary = votes.summary(ctx, state, is_recovering);
-        if state == State::Down && self.memory.owed.is_some() {
-            let wait = HumanDuration(self.check.alert.ignore_shorter_than);
-            summary = format!("{summary}; nobody is told unless it lasts {wait}");
-        }
+        let summary = self.summary(ctx, &votes, state, &flags);
         let rounds = if state == State::Up { Vec::new() } else { self.rounds.clone() };
         let verdict = Verdict {
             state,
@@ -120,16 +116,31 @@ impl Case {
         let near = self.near_end(ctx);
         let tells_unseen = self.check.alert.alerts_no_quorum;
         let votes = Votes { groups: &self.groups, count: &count, near, behind, tells_unseen };
-        let is_recovering = published.flags.contains(&Flag::Recovering);
         Some(Verdict {
             state,
             flags: published.flags.clone(),
             cause: published.cause,
             also: published.also.clone(),
-            summary: votes.summary(ctx, state, is_recovering),
+            summary: self.summary(ctx, &votes, state, &published.flags),
             since: published.since,
             ballot: votes.ballot(ctx, state, published.rounds.clone()),
         })
+    }
+
+    /// What is seen, and why nobody is told if that is so, in a sentence.
+    fn summary(
+        &self,
+        ctx: &Context<'_>,
+        votes: &Votes<'_>,
+        state: State,
+        flags: &BTreeSet<Flag>,
+    ) -> String {
+        let seen = votes.summary(ctx, state, flags.contains(&Flag::Recovering));
+        if !flags.contains(&Flag::Brief) {
+            return seen;
+        }
+        let wait = HumanDuration(self.check.alert.ignore_shorter_than);
+        format!("{seen}; nobody is told unless it lasts {wait}")
     }
 
     fn flags(&self, ctx: &Context<'_>, state: State) -> BTreeSet<Flag> {
@@ -137,6 +148,7 @@ impl Case {
         let is_down = state == State::Down;
         [
             (Flag::ReducedQuorum, is_down && self.memory.is_reduced),
+            (Flag::Brief, is_down && self.memory.owed.is_some()),
             (
                 Flag::Flapping,
                 (is_open || is_down) && self.memory.is_flapping(ctx.policy(), ctx.now),

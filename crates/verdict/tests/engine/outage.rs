@@ -36,9 +36,20 @@ fn patient() -> Check {
 fn an_outage_that_is_too_short_to_tell_is_shown_and_pages_nobody() {
     let mut stage = Stage::with(patient(), &FIVE, vec![sees(120, 160, "all", STATUS)]);
     stage.run(secs(150));
-    assert_eq!(stage.says(), "down 5/5 target.http");
-    let summary = &stage.verdict().summary;
-    assert!(summary.ends_with("; nobody is told unless it lasts 1m"), "{summary}");
+    assert_eq!(stage.says(), "down 5/5 target.http brief");
+    let looked = stage.engine.look(&stage.check, stage.now).expect("a verdict");
+    for verdict in [stage.verdict(), &looked] {
+        let summary = &verdict.summary;
+        assert!(summary.ends_with("; nobody is told unless it lasts 1m"), "{summary}");
+        let words = explain::ballot_in_words(&stage.check, verdict).join("\n");
+        assert!(words.contains("that pages once it has lasted"), "{words}");
+        assert!(!words.contains("so this pages"), "{words}");
+    }
+    stage.run(secs(185));
+    assert!(stage.says().ends_with("recovering brief"), "{}", stage.says());
+    let words = explain::ballot_in_words(&stage.check, stage.verdict()).join("\n");
+    assert!(words.contains("so nobody is paged"), "{words}");
+    assert!(!words.contains("was paged"), "{words}");
     stage.run(secs(900));
     assert_eq!(stage.says(), "up 0/5 none");
     assert_eq!((stage.said(), stage.incidents().len()), (vec![], 0));
@@ -57,6 +68,7 @@ fn an_outage_that_lasts_is_told_when_it_has_be_it_over_a_restart() {
         stage.run(secs(300));
         assert_eq!(stage.alerts(AlertKind::Page), [down + secs(60)], "{restarts}");
         assert!(!stage.verdict().summary.contains("nobody"), "{}", stage.verdict().summary);
+        assert_eq!(stage.says(), "down 5/5 target.http", "{restarts}");
         stage.run(secs(900));
         assert_eq!(stage.said(), [AlertKind::Page, AlertKind::Resolved]);
     }

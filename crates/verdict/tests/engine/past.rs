@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_model::{AlertKind, Check, Incident, IncidentState, Outcome, Severity, State};
-use quorate_verdict::{Effect, Event};
+use quorate_verdict::{Effect, Event, explain};
 
 use crate::stage::{OK, REFUSED, Stage, What, fault, secs, shop};
 
@@ -52,6 +52,9 @@ fn an_outage_that_nobody_could_report_is_put_on_record_and_told_to_nobody() {
     assert!((700..830).contains(&resolved), "{resolved}");
     assert_eq!(incident.verdict.state, State::Down);
     assert!(incident.verdict.summary.starts_with("seen only afterwards"), "{incident:?}");
+    let words = explain::ballot_in_words(&stage.check, &incident.verdict).join("\n");
+    assert!(words.contains("known only when it was over, so nobody was paged"), "{words}");
+    assert!(!words.contains("so this pages"), "{words}");
     assert_eq!(stage.said(), []);
     assert_eq!(stage.verdict().state, State::Up);
 }

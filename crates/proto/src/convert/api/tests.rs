@@ -201,6 +201,9 @@ fn time_to_detect_counts_from_the_last_success() {
     assert_eq!(sent.state(), wire::incident::IncidentState::Open);
     assert_eq!(sent.resolve_time, None);
     assert_eq!(sent.withheld_by, ["silence/known"]);
+    let late = incident_to_wire(&Incident { is_past: true, ..incident.clone() }, true);
+    assert!(late.is_past && late.last_success_time.is_some());
+    assert_eq!(late.time_to_detect, None, "nobody detected it in time");
     incident.last_success = None;
     assert_eq!(incident_to_wire(&incident, true).time_to_detect, None);
 }
