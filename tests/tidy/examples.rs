@@ -37,6 +37,21 @@ fn errors(place: &str, example: &str) -> Vec<String> {
     errors.map(ToString::to_string).collect()
 }
 
+/// What is wrong with a scenario: its text, or what comes of it.
+fn misses(place: &str, example: &str) -> Vec<String> {
+    let scenario = match quorate_sim::parse(place, example) {
+        Ok(scenario) => scenario,
+        Err(problems) => return problems.iter().map(ToString::to_string).collect(),
+    };
+    let played = quorate_sim::play(&scenario, 1).expect("a fleet");
+    let rulings = quorate_sim::judge(&scenario, &played);
+    let missed = rulings.into_iter().filter_map(|ruling| {
+        let instead = ruling.instead?;
+        Some(format!("{}: {}: {instead}", ruling.place, ruling.expected))
+    });
+    missed.collect()
+}
+
 #[test]
 fn every_example_in_a_page_is_taken() {
     let mut pages: Vec<PathBuf> = vec![root().join("README.md")];
@@ -47,7 +62,13 @@ fn every_example_in_a_page_is_taken() {
     for page in pages {
         for (line, block) in blocks(&text(&page)) {
             seen += 1;
-            problems.extend(errors(&format!("{} (line {line})", name(&page)), &block));
+            let place = format!("{} (line {line})", name(&page));
+            let is_scenario = block.starts_with("name: ");
+            problems.extend(if is_scenario {
+                misses(&place, &block)
+            } else {
+                errors(&place, &block)
+            });
         }
     }
     assert!(seen >= 5, "only {seen} examples were found");
