@@ -5,6 +5,7 @@
 //! [`Observation`](quorate_model::Observation), never an error.
 
 mod answer;
+mod certificate;
 mod connect;
 mod context;
 mod datagram;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use quorate_model::{Observation, OptionProblem};
 use serde_json::Value;
 
-use crate::{Policy, ProbeContext, dns, grpc, http, icmp, tcp, udp, websocket};
+use crate::{Policy, ProbeContext, certificate, dns, grpc, http, icmp, tcp, udp, websocket};
 
 /// A protocol family of checks.
 pub trait CheckKind: Debug + Sync {
@@ -61,8 +61,16 @@ pub trait Probe: Debug + Send + Sync {
 }
 
 /// Every check kind, in alphabetical order.
-pub const KINDS: &[&dyn CheckKind] =
-    &[&dns::KIND, &grpc::KIND, &http::KIND, &icmp::KIND, &tcp::KIND, &udp::KIND, &websocket::KIND];
+pub const KINDS: &[&dyn CheckKind] = &[
+    &dns::KIND,
+    &grpc::KIND,
+    &http::KIND,
+    &icmp::KIND,
+    &tcp::KIND,
+    &certificate::KIND,
+    &udp::KIND,
+    &websocket::KIND,
+];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static dyn CheckKind> {
