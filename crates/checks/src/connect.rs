@@ -1,5 +1,6 @@
 //! TCP connections as every kind makes them: resolve, ask the policy, connect through the egress.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -75,6 +76,72 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
+/// Which way a check wants its target to be reached.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Route {
+    /// Over which addresses.
+    pub(crate) family: IpFamily,
+    /// Addresses for names that are not looked up.
+    pub(crate) overrides: BTreeMap<String, IpAddr>,
+    /// Through which proxy, if any.
+    pub(crate) proxy: Option<Proxy>,
+}
+
+impl Route {
+    /// What of this way to `endpoint` a policy forbids before any name is resolved.
+    pub(crate) fn refused_by(&self, endpoint: &Endpoint, policy: &crate::Policy) -> Option<String> {
+        let address = self.overrides.get(&endpoint.host);
+        let proxy = self.proxy.as_ref();
+        endpoint
+            .refused_by(policy)
+            .or_else(|| policy.judge(*address?).err())
+            .or_else(|| proxy?.endpoint.refused_by(policy))
+    }
+}
+
+/// A proxy that a check names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proxy {
+    endpoint: Endpoint,
+    is_socks: bool,
+}
+
+impl Proxy {
+    /// Reads `http://host:port` or `socks5://host:port`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (address, is_socks) = if let Some(address) = text.strip_prefix("http://") {
+            (address, false)
+        } else if let Some(address) = text.strip_prefix("socks5://") {
+            (address, true)
+        } else {
+            let message = "is neither http://host:port nor socks5://host:port";
+            return Err(message.to_owned());
+        };
+        if address.contains('@') {
+            return Err("a proxy with a user and a password cannot be used".to_owned());
+        }
+        let endpoint = Endpoint::parse(address.trim_end_matches('/'))?;
+        Ok(Self { endpoint, is_socks })
+    }
+
+    /// Where it is, once the policy has judged that.
+    async fn egress(&self, trace: &mut Trace, context: &ProbeContext) -> Result<Egress, Stop> {
+        let environment = &context.environment;
+        let of_proxy = |rule: String| Stop::denied(&format!("the check's proxy: {rule}"));
+        environment.policy.judge_port(self.endpoint.port).map_err(of_proxy)?;
+        let addresses = if let Some(address) = self.endpoint.literal() {
+            vec![address]
+        } else {
+            trace.watch.enter(Phase::Dns);
+            let (name, used) = (&self.endpoint.host, &mut None);
+            let resolver = &environment.resolver;
+            resolver.addresses(name, IpFamily::Any, context.second_after, used).await?
+        };
+        let proxy = SocketAddr::new(permitted(environment, &addresses)?, self.endpoint.port);
+        Ok(if self.is_socks { Egress::Socks5(proxy) } else { Egress::HttpConnect(proxy) })
+    }
+}
+
 /// Connects to one address of `endpoint`; notes phases and addresses.
 pub(crate) async fn connect(
     trace: &mut Trace,
@@ -82,15 +149,34 @@ pub(crate) async fn connect(
     endpoint: &Endpoint,
     family: IpFamily,
 ) -> Result<TcpStream, Stop> {
+    connect_by(trace, context, endpoint, &Route { family, ..Route::default() }).await
+}
+
+/// The same by a way of the check's own. The policy judges the target's address, then the proxy's.
+pub(crate) async fn connect_by(
+    trace: &mut Trace,
+    context: &ProbeContext,
+    endpoint: &Endpoint,
+    route: &Route,
+) -> Result<TcpStream, Stop> {
     let environment = &context.environment;
-    let target = locate(trace, context, endpoint, family).await?;
+    let target = locate_by(trace, context, endpoint, route).await?;
+    let egress = match &route.proxy {
+        None => environment.egress.clone(),
+        Some(proxy) if environment.egress == Egress::Direct => proxy.egress(trace, context).await?,
+        Some(_) => {
+            let rule = "it goes out through a proxy of its own, so not through the check's";
+            return Err(Stop::denied(rule));
+        }
+    };
+    let whose = if route.proxy.is_some() { "the check's proxy" } else { "the egress proxy" };
     trace.watch.enter(Phase::Connect);
-    let stream = match environment.egress {
+    let stream = match egress {
         Egress::Direct => TcpStream::connect(target)
             .await
             .map_err(|error| failed(&format!("connection to {target}"), &error))?,
-        Egress::Socks5(proxy) => through(proxy, target, socks5).await?,
-        Egress::HttpConnect(proxy) => through(proxy, target, http_connect).await?,
+        Egress::Socks5(proxy) => through((whose, proxy), target, socks5).await?,
+        Egress::HttpConnect(proxy) => through((whose, proxy), target, http_connect).await?,
     };
     stream.set_nodelay(true).map_err(|error| failed(&format!("connection to {target}"), &error))?;
     Ok(stream)
@@ -103,9 +189,21 @@ pub(crate) async fn locate(
     endpoint: &Endpoint,
     family: IpFamily,
 ) -> Result<SocketAddr, Stop> {
+    locate_by(trace, context, endpoint, &Route { family, ..Route::default() }).await
+}
+
+async fn locate_by(
+    trace: &mut Trace,
+    context: &ProbeContext,
+    endpoint: &Endpoint,
+    route: &Route,
+) -> Result<SocketAddr, Stop> {
     let environment = &context.environment;
     environment.policy.judge_port(endpoint.port).map_err(|rule| Stop::denied(&rule))?;
-    let addresses = resolve(trace, context, endpoint, family).await?;
+    let addresses = match route.overrides.get(&endpoint.host) {
+        Some(address) => vec![*address],
+        None => resolve(trace, context, endpoint, route.family).await?,
+    };
     let target = SocketAddr::new(permitted(environment, &addresses)?, endpoint.port);
     trace.evidence.resolved = addresses;
     trace.evidence.address = Some(target.ip());
@@ -188,14 +286,14 @@ pub(crate) fn failed(what: &str, error: &io::Error) -> Stop {
 
 /// Opens a tunnel to `target` through `proxy`, in the way of `ask`.
 async fn through<F>(
-    proxy: SocketAddr,
+    (whose, proxy): (&str, SocketAddr),
     target: SocketAddr,
     ask: impl FnOnce(TcpStream, SocketAddr) -> F,
 ) -> Result<TcpStream, Stop>
 where
     F: Future<Output = Result<TcpStream, TunnelError>>,
 {
-    let to_proxy = format!("connection to the egress proxy {proxy}");
+    let to_proxy = format!("connection to {whose} {proxy}");
     let stream = TcpStream::connect(proxy).await.map_err(|error| failed(&to_proxy, &error))?;
     // The greetings are small and waited for.
     stream.set_nodelay(true).map_err(|error| failed(&to_proxy, &error))?;
@@ -204,7 +302,7 @@ where
         TunnelError::Refused(reason, words) => Stop::fail(
             Phase::Connect,
             reason,
-            format!("connection to {target} through the egress proxy {proxy} failed: {words}"),
+            format!("connection to {target} through {whose} {proxy} failed: {words}"),
         ),
     })
 }

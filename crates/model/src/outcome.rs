@@ -81,10 +81,18 @@ words! {
         Protocol = "protocol",
         /// A redirect without a usable `Location`, or to a scheme other than http and https.
         RedirectInvalid = "redirect_invalid",
+        /// A redirect from https to http.
+        RedirectDowngrade = "redirect_downgrade",
         /// More redirects than allowed, or a loop.
         RedirectLimit = "redirect_limit",
         /// The body ended early or its framing is broken.
         BodyIncomplete = "body_incomplete",
+        /// The body is compressed in a way that cannot be undone, or its coding is broken.
+        Encoding = "encoding",
+        /// No token for the request could be had.
+        Auth = "auth",
+        /// The part of the resource that was asked for is not what came.
+        Range = "range",
         /// The status code is not one of those expected.
         Status = "status",
         /// A header is not as expected.
@@ -101,6 +109,14 @@ words! {
         CloseCode = "close_code",
         /// More packets were lost than allowed.
         Loss = "loss",
+        /// The certificate, or what was agreed on by TLS, is not as expected.
+        Certificate = "certificate",
+        /// The address that answered is not one of those expected.
+        Address = "address",
+        /// The URL that the redirects led to is not the one expected.
+        Url = "url",
+        /// The body is shorter or longer than expected.
+        Size = "size",
         /// The answer was complete, but slower than asserted.
         Latency = "latency",
     }

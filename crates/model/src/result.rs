@@ -48,7 +48,7 @@ pub struct Evidence {
     pub address: Option<IpAddr>,
     /// Status code of the final answer, for kinds that speak HTTP.
     pub status: Option<u16>,
-    /// Each answer on the way, the final one last, at most 11.
+    /// Each answer on the way, the final one last, at most 14.
     pub hops: Vec<HttpHop>,
     /// Negotiated protocol, such as `HTTP/2` or `TLSv1.3`.
     pub protocol: Option<String>,
@@ -62,6 +62,12 @@ pub struct Evidence {
     pub retry_after: Option<Duration>,
     /// Bytes of the body read, after decoding.
     pub body_bytes: Option<u64>,
+    /// Bytes of the body read as they came, if it was compressed.
+    pub wire_bytes: Option<u64>,
+    /// `Allow` of a final answer that refuses the method.
+    pub allow: Option<String>,
+    /// Status codes of the answers before the final one (1xx), in order, at most 8.
+    pub interim: Vec<u16>,
     /// What it took to resolve the target's name, if the first resolver did not do.
     pub resolver: Option<ResolverUse>,
     /// What the same probe saw over the other address family, if the target has one and it was

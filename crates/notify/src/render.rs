@@ -164,6 +164,13 @@ fn failure(phase: Phase, reason: Reason) -> String {
         Reason::Body => "unexpected body".to_owned(),
         Reason::Json => "unexpected JSON".to_owned(),
         Reason::Latency => "slower than asserted".to_owned(),
+        Reason::Certificate => "unexpected certificate".to_owned(),
+        Reason::Address => "unexpected address".to_owned(),
+        Reason::Url => "unexpected URL".to_owned(),
+        Reason::Size => "unexpected size".to_owned(),
+        Reason::Range => "unexpected range".to_owned(),
+        Reason::Auth => "no token".to_owned(),
+        Reason::Encoding => "broken encoding".to_owned(),
         Reason::TlsClientCert => "client certificate missing or refused".to_owned(),
         Reason::NoRecords => "no such DNS records".to_owned(),
         Reason::Answer => "unexpected DNS answer".to_owned(),
@@ -189,6 +196,7 @@ fn failure(phase: Phase, reason: Reason) -> String {
         | Reason::TlsVersion
         | Reason::TlsHandshake
         | Reason::RedirectInvalid
+        | Reason::RedirectDowngrade
         | Reason::RedirectLimit
         | Reason::BodyIncomplete => said,
     }

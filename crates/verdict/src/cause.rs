@@ -145,7 +145,8 @@ pub(crate) fn symptom(outcome: Outcome) -> Cause {
         | Reason::DnsFailed
         | Reason::NoRecords
         | Reason::Answer
-        | Reason::Dangling => Cause::TargetDns,
+        | Reason::Dangling
+        | Reason::Address => Cause::TargetDns,
         Reason::Refused => Cause::TargetRefused,
         Reason::Unreachable | Reason::Loss => Cause::TargetNetwork,
         Reason::CertExpired
@@ -161,16 +162,25 @@ pub(crate) fn symptom(outcome: Outcome) -> Cause {
         | Reason::CertNotPinned
         | Reason::OcspMissing
         | Reason::TlsVersion
-        | Reason::TlsHandshake => Cause::TargetTls,
+        | Reason::TlsHandshake
+        | Reason::Certificate => Cause::TargetTls,
         Reason::Protocol
         | Reason::RedirectInvalid
+        | Reason::RedirectDowngrade
         | Reason::RedirectLimit
         | Reason::BodyIncomplete
+        | Reason::Encoding
+        | Reason::Auth
+        | Reason::Range
+        | Reason::Url
         | Reason::Status
         | Reason::GrpcStatus => Cause::TargetHttp,
-        Reason::Header | Reason::Body | Reason::Json | Reason::NotServing | Reason::CloseCode => {
-            Cause::TargetContent
-        }
+        Reason::Header
+        | Reason::Body
+        | Reason::Json
+        | Reason::Size
+        | Reason::NotServing
+        | Reason::CloseCode => Cause::TargetContent,
         Reason::Latency => Cause::TargetSlow,
         Reason::Timeout | Reason::Reset => match phase {
             Phase::Dns => Cause::TargetDns,

@@ -21,11 +21,11 @@ use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use url::Url;
 
-use super::HttpProbe;
+use super::interim::Interim;
 use crate::ProbeContext;
-use crate::connect::{Endpoint, bare, connect};
+use crate::connect::{Endpoint, Route, bare, connect_by};
 use crate::phase::{Stop, Trace, WriteMark};
-use crate::tls;
+use crate::tls::{self, TlsPlan};
 
 /// The most headers of an answer.
 const HEADERS_MAX: usize = 100;
@@ -70,11 +70,19 @@ pub(super) struct Ask {
     pub(super) body: Bytes,
 }
 
+/// How connections are made and what is spoken over them.
+#[derive(Debug, Clone)]
+pub(super) struct Manner {
+    pub(super) route: Route,
+    pub(super) tls: TlsPlan,
+    pub(super) version: Version,
+}
+
 /// Opens a connection, sends the request and waits for the head of the answer.
 pub(super) async fn ask(
     trace: &mut Trace,
     context: &ProbeContext,
-    probe: &HttpProbe,
+    manner: &Manner,
     ask: &Ask,
 ) -> Result<(Response<Incoming>, Live), Stop> {
     context
@@ -83,26 +91,33 @@ pub(super) async fn ask(
         .judge_method(ask.method.as_str())
         .map_err(|rule| Stop::denied(&rule))?;
     let endpoint = endpoint(&ask.url)?;
-    let stream = connect(trace, context, &endpoint, probe.family).await?;
+    let stream = connect_by(trace, context, &endpoint, &manner.route).await?;
     let (stream, http2): (Box<dyn Stream>, bool) = if ask.url.scheme() == "https" {
-        let alpn = probe.version.alpn();
+        let alpn = manner.version.alpn();
         let environment = &context.environment;
         let name = (endpoint.host.as_str(), alpn);
-        let stream = tls::handshake(trace, environment, &probe.tls, name, stream).await?;
+        let stream = tls::handshake(trace, environment, &manner.tls, name, stream).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        if probe.version == Version::Http2 && !http2 {
+        if manner.version == Version::Http2 && !http2 {
             let message = "the server does not offer HTTP/2";
             return Err(Stop::fail(Phase::Tls, Reason::Protocol, message));
         }
         (Box::new(stream), http2)
     } else {
-        (Box::new(stream), probe.version == Version::Http2)
+        (Box::new(stream), manner.version == Version::Http2)
     };
     let stream = Observed { stream, mark: trace.watch.begin_send(), stretch: 0 };
-    let request = request(ask, http2)?;
-    let (answer, live) = Live::send(stream, request, http2).await.map_err(|error| {
+    let mut request = request(ask, http2)?;
+    let interim = Interim::of(&mut request);
+    let sent = interim.bound(Live::send(stream, request, http2)).await;
+    trace.evidence.interim = interim.codes();
+    let Some(sent) = sent else {
+        let message = "the server sends more than 8 answers before the final one";
+        return Err(Stop::fail(trace.watch.reached(), Reason::Protocol, message));
+    };
+    let (answer, live) = sent.map_err(|error| {
         let facts = trace.evidence.tls.as_deref();
-        refused_client(&error, facts, probe.tls.has_client())
+        refused_client(&error, facts, manner.tls.has_client())
             .unwrap_or_else(|| broken(trace.watch.reached(), &error))
     })?;
     trace.watch.answer_begun(Phase::Transfer);

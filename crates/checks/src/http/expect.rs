@@ -214,6 +214,11 @@ fn read_header(option: HeaderOption, at: &mut Findings<'_>) -> HeaderExpect {
 }
 
 impl Expect {
+    /// Whether the check itself says that it expects the status `code`.
+    pub(super) fn names(&self, code: u16) -> bool {
+        self.status.iter().any(|range| range.holds(code))
+    }
+
     /// Judges the head of the final answer to a request for `url` that carried the headers `sent`.
     pub(super) fn head(
         &self,

@@ -13,6 +13,8 @@ use crate::phase::cut;
 
 /// The longest hint, in bytes.
 const HINT_BYTES_MAX: usize = 64;
+/// The longest list of methods, in bytes.
+const ALLOW_BYTES_MAX: usize = 128;
 /// The longest wait that is believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 86_400);
 
@@ -28,6 +30,16 @@ pub(super) fn pop(headers: &HeaderMap) -> Option<String> {
         .or_else(|| Some(format!("cloudfront/{}", value("x-amz-cf-pop")?)))
         .or_else(|| Some(format!("fastly/{}", value("x-served-by")?.rsplit(',').next()?.trim())))?;
     Some(cut(hint, HINT_BYTES_MAX))
+}
+
+/// Which methods are allowed, of an answer that refuses the one asked for. Source: RFC 9110,
+/// section 15.5.6.
+pub(super) fn allow(status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    if status != StatusCode::METHOD_NOT_ALLOWED {
+        return None;
+    }
+    let value = headers.get(header::ALLOW)?;
+    Some(cut(String::from_utf8_lossy(value.as_bytes()).into_owned(), ALLOW_BYTES_MAX))
 }
 
 /// How long to wait before the next request, of an answer that says that there are too many or that

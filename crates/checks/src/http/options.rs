@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
 use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -13,9 +12,13 @@ use serde_json::Value;
 use url::Url;
 
 use super::HttpProbe;
-use super::exchange::Version;
+use super::auth::{BasicOptions, Means, Oauth2Options, basic};
+use super::decode;
+use super::exchange::{Manner, Version};
 use super::expect::ExpectOptions;
-use crate::options::{Findings, byte_size};
+use super::part::{Memory, Range};
+use crate::connect::{Proxy, Route, bare};
+use crate::options::{Findings, SecretText, byte_size};
 use crate::resolve::IpFamily;
 use crate::tls::TlsOptions;
 
@@ -48,6 +51,40 @@ pub(super) struct HttpOptions {
     /// Text to send. Not with `GET` or `HEAD`.
     #[serde(default)]
     body: Option<String>,
+    /// A token to send as `Authorization: Bearer`. Never shown.
+    #[serde(default)]
+    bearer: Option<SecretText>,
+    /// A user and a password to send as `Authorization: Basic`: the options below it.
+    #[serde(default)]
+    basic: Option<BasicOptions>,
+    /// A token to fetch first, by the grant `client_credentials` (RFC 6749): the options below it.
+    #[serde(default)]
+    oauth2: Option<Oauth2Options>,
+    /// Addresses for names that are then not looked up, such as `shop.example.com: 192.0.2.7`.
+    #[serde(default)]
+    resolve: BTreeMap<String, String>,
+    /// The proxy to go through, `http://host:port` (CONNECT) or `socks5://host:port`. The agent's
+    /// policy judges the target's address, then the proxy's.
+    #[serde(default)]
+    proxy: Option<String>,
+    /// Whether to ask only for what has changed since the last good answer, by its `ETag` and
+    /// `Last-Modified`. A 304 is then as good as that answer was.
+    #[schemars(extend("default" = false))]
+    #[serde(default)]
+    conditional: bool,
+    /// The part of the resource to ask for, such as `bytes=0-1023`, which must then come with status
+    /// 206. Not with `HEAD`.
+    #[serde(default)]
+    range: Option<String>,
+    /// Whether to ask for a compressed body (gzip, br, zstd or deflate). One that comes compressed is
+    /// decoded in any case.
+    #[schemars(extend("default" = false))]
+    #[serde(default)]
+    compression: bool,
+    /// Whether redirects from https to http are followed.
+    #[schemars(extend("default" = false))]
+    #[serde(default)]
+    downgrade: bool,
     /// `true` follows up to 5 redirects, a number up to so many (at most 10), `false` none: then the
     /// redirect is the answer.
     #[schemars(extend("default" = true))]
@@ -91,6 +128,8 @@ impl HttpOptions {
     pub(super) fn plan(self, problems: &mut Vec<OptionProblem>) -> Option<HttpProbe> {
         let tls = self.tls.plan(problems);
         let mut findings = Findings::new(problems);
+        let route = self.route(&mut findings);
+        let range = self.range(&mut findings);
         let url = self.url.as_deref().and_then(|text| {
             let mut at_url = findings.at("url");
             at_url.keep(read_url(text))
@@ -111,23 +150,60 @@ impl HttpOptions {
         if has_body && matches!(method.as_ref(), Some(&Method::GET | &Method::HEAD)) {
             findings.at("body").note("a GET or HEAD request has no body: set method: POST");
         }
-        let (url, authorization) = url?;
+        let (url, userinfo) = url?;
         let mut headers = headers;
-        if let Some(value) = authorization {
-            headers.entry(header::AUTHORIZATION).or_insert(value);
+        let by = Means { userinfo, bearer: self.bearer, basic: self.basic, oauth2: self.oauth2 };
+        let token = by.plan(&mut headers, &mut findings);
+        if self.compression {
+            let accepted = HeaderValue::from_static(decode::ACCEPTED);
+            headers.entry(header::ACCEPT_ENCODING).or_insert(accepted);
         }
         Some(HttpProbe {
             url,
             method: method?,
             headers,
+            token,
+            range,
+            memory: self.conditional.then(Memory::default),
+            downgrade: self.downgrade,
             body: self.body.map_or_else(Bytes::new, Bytes::from),
             max_redirects,
-            tls,
-            version: self.http_version,
-            family: self.ip_family,
+            manner: Manner { route, tls, version: self.http_version },
             max_body: max_body?,
             expect,
         })
+    }
+
+    fn route(&self, findings: &mut Findings<'_>) -> Route {
+        let mut overrides = BTreeMap::new();
+        for (name, address) in &self.resolve {
+            let mut at = findings.at("resolve");
+            let mut at = at.at(name.as_str());
+            let host = at.keep(url::Host::parse(name).map_err(|_| format!("{name:?} is no name")));
+            let address = address.parse().map_err(|_| format!("{address:?} is not an address"));
+            if let (Some(host), Some(address)) = (host, at.keep(address)) {
+                overrides.insert(bare(&host), address);
+            }
+        }
+        let proxy = self.proxy.as_deref().and_then(|text| {
+            let mut at = findings.at("proxy");
+            at.keep(Proxy::parse(text))
+        });
+        Route { family: self.ip_family, overrides, proxy }
+    }
+
+    fn range(&self, findings: &mut Findings<'_>) -> Option<Range> {
+        let text = self.range.as_deref()?;
+        let is_get = self.method.as_deref().is_none_or(|method| method == "GET");
+        let named = self.headers.keys().any(|name| name.eq_ignore_ascii_case("range"));
+        let mut at = findings.at("range");
+        if !is_get {
+            at.note("only GET may ask for a part");
+        }
+        if named {
+            at.note("there is a header Range as well");
+        }
+        at.keep(Range::parse(text))
     }
 
     fn method(&self, at: &mut Findings<'_>) -> Option<Method> {
@@ -166,7 +242,7 @@ fn read_url(text: &str) -> Result<(Url, Option<HeaderValue>), String> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("the scheme is {:?}, but must be http or https", url.scheme()));
     }
-    let authorization = basic(&url);
+    let authorization = userinfo(&url);
     strip_credentials(&mut url);
     Ok((url, authorization))
 }
@@ -178,8 +254,8 @@ pub(super) fn strip_credentials(url: &mut Url) {
     debug_assert!(stripped.is_ok(), "an http URL has a host");
 }
 
-/// Basic authentication from the URL. Source: RFC 7617, section 2.
-fn basic(url: &Url) -> Option<HeaderValue> {
+/// Basic authentication from the URL.
+fn userinfo(url: &Url) -> Option<HeaderValue> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
     }
@@ -187,12 +263,7 @@ fn basic(url: &Url) -> Option<HeaderValue> {
         let bytes = percent_decoded(text.as_bytes());
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let pair =
-        format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
-    let text = base64::engine::general_purpose::STANDARD.encode(pair);
-    let mut value = HeaderValue::from_str(&format!("Basic {text}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    basic(&decoded(url.username()), &decoded(url.password().unwrap_or_default()))
 }
 
 fn percent_decoded(text: &[u8]) -> Vec<u8> {

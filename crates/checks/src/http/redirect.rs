@@ -22,13 +22,14 @@ const LOCATION_BYTES_MAX: usize = 2048;
 pub(super) struct Redirects {
     left: usize,
     max: usize,
+    downgrade: bool,
     seen: BTreeSet<(String, String)>,
 }
 
 impl Redirects {
-    /// Follows at most `max`.
-    pub(super) fn new(max: usize) -> Self {
-        Self { left: max, max, seen: BTreeSet::new() }
+    /// Follows at most `max`, and from https to http only with `downgrade`.
+    pub(super) fn new(max: usize, downgrade: bool) -> Self {
+        Self { left: max, max, downgrade, seen: BTreeSet::new() }
     }
 
     /// What to ask for next, or `None` if `status` is the answer itself.
@@ -43,6 +44,10 @@ impl Redirects {
         }
         self.seen.insert(key(asked));
         let url = target(&asked.url, status, headers)?;
+        if asked.url.scheme() == "https" && url.scheme() == "http" && !self.downgrade {
+            let message = format!("redirect from https to {url}: follow it with downgrade: true");
+            return Err(Stop::fail(Phase::Assert, Reason::RedirectDowngrade, message));
+        }
         if self.left == 0 {
             let message = format!("more than {} redirects, the next to {url}", self.max);
             return Err(Stop::fail(Phase::Assert, Reason::RedirectLimit, message));
@@ -152,7 +157,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::LOCATION, location.parse().unwrap());
         let status = StatusCode::from_u16(status).unwrap();
-        Redirects::new(5).next(&ask(method), status, &headers)
+        Redirects::new(5, true).next(&ask(method), status, &headers)
     }
 
     #[test]
@@ -217,7 +222,7 @@ mod tests {
             assert_eq!(stop.outcome, invalid.outcome, "{location}");
         }
         let found = StatusCode::FOUND;
-        let missing = Redirects::new(5).next(&ask(Method::GET), found, &HeaderMap::new());
+        let missing = Redirects::new(5, true).next(&ask(Method::GET), found, &HeaderMap::new());
         assert_eq!(missing.unwrap_err().message, "status 302 without a Location");
     }
 }

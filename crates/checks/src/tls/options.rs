@@ -130,6 +130,11 @@ pub(crate) struct TlsPlan {
 }
 
 impl TlsPlan {
+    /// The same for a server other than the target: it is called and shown nothing special.
+    pub(crate) fn elsewhere(&self) -> Self {
+        Self { server_name: None, client: None, ..self.clone() }
+    }
+
     /// Whether the check has a certificate of its own.
     pub(crate) fn has_client(&self) -> bool {
         self.client.is_some()

@@ -79,7 +79,8 @@ async fn floods_of_next_to_nothing() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\n";
     let server = server::serve(move |stream| flood(stream, "", interim)).await;
     let seen = short("http", json!({"url": server.url("/")})).await;
-    assert_fails(&seen, Phase::Ttfb, Reason::Timeout, "");
+    assert_fails(&seen, Phase::Ttfb, Reason::Protocol, "more than 8 answers before the final one");
+    assert_eq!(seen.evidence.interim, [100; 8]);
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let server = server::serve(move |stream| flood(stream, chunked, "1\r\nx\r\n")).await;
     let options = json!({"url": server.url("/"), "max_body": "10MiB"});
@@ -203,11 +204,12 @@ async fn too_many_headers_over_http_2() {
 
 #[tokio::test]
 async fn early_answers_do_not_count() {
-    let early = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".repeat(1_000);
+    let early = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".repeat(8);
     let server =
         server::raw(format!("{early}HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 500 smuggled\r\n\r\n"))
             .await;
     let seen = probe("http", json!({"url": server.url("/")})).await;
     assert_ok(&seen);
     assert_eq!(seen.evidence.status, Some(204));
+    assert_eq!(seen.evidence.interim, [103; 8]);
 }

@@ -16,11 +16,13 @@ mod http;
 mod icmp;
 mod names;
 mod redirects;
+mod requests;
 mod resolver;
 mod server;
 mod tables;
 mod tcp;
 mod tls;
+mod tokens;
 mod udp;
 mod websocket;
 

@@ -242,6 +242,9 @@ pub(crate) fn observation(check: &Check, seen: &Observation) -> Value {
         "ping": evidence.ping.as_deref().map(ping),
         "grpc": evidence.grpc,
         "close_code": evidence.close_code,
+        "wire_bytes": evidence.wire_bytes,
+        "allow": evidence.allow,
+        "interim": evidence.interim,
         "hops": hops.collect::<Vec<_>>(),
     })
 }

@@ -79,7 +79,11 @@ fn facts(lines: &mut Vec<String>, observation: &Observation) {
     fact("also", other.map(|other| format!("{} at {}", other.outcome, other.address)));
     fact("protocol", evidence.protocol.as_deref().map(escaped));
     fact("status", evidence.status.map(|status| status.to_string()));
-    fact("body", evidence.body_bytes.map(|bytes| format!("{bytes} bytes")));
+    let wire = evidence.wire_bytes.map_or_else(String::new, |wire| format!(", {wire} compressed"));
+    fact("body", evidence.body_bytes.map(|bytes| format!("{bytes} bytes{wire}")));
+    let interim: Vec<String> = evidence.interim.iter().map(ToString::to_string).collect();
+    fact("before", (!interim.is_empty()).then(|| interim.join(", ")));
+    fact("allow", evidence.allow.as_deref().map(escaped));
     fact("certificate", evidence.cert_not_after.map(|at| format!("valid until {at}")));
     if let Some(tls) = &evidence.tls {
         handshake(&mut fact, tls);

@@ -403,6 +403,15 @@ pub struct Evidence {
     /// The code with which a WebSocket was closed; 0 if it was not.
     #[prost(int32, tag = "23")]
     pub close_code: i32,
+    /// Bytes of the body as they came; absent unless it was compressed.
+    #[prost(int64, optional, tag = "31")]
+    pub wire_bytes: ::core::option::Option<i64>,
+    /// Allow of a final answer that refuses the method; else empty.
+    #[prost(string, tag = "32")]
+    pub allow: ::prost::alloc::string::String,
+    /// Status codes of the answers before the final one (1xx), at most 8.
+    #[prost(int32, repeated, tag = "33")]
+    pub interim: ::prost::alloc::vec::Vec<i32>,
 }
 /// The same probe over the address family that it does not vote by.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -26,8 +26,11 @@ const URL_MAX: usize = 2_048;
 const SHORT_MAX: usize = 128;
 /// The most addresses kept of a name.
 const RESOLVED_MAX: usize = 16;
-/// The most answers kept of an exchange: ten redirects and the final one.
-const HOPS_MAX: usize = 11;
+/// The most answers kept of an exchange: ten redirects, the final one, and what it took to get a
+/// token twice.
+const HOPS_MAX: usize = 14;
+/// The most answers before the final one that are kept.
+const INTERIM_MAX: usize = 8;
 /// The most phases kept, of a probe or of a hop: each once.
 const PHASES_MAX: usize = Phase::ALL.len();
 
@@ -211,6 +214,9 @@ pub(in crate::convert) fn evidence_to_wire(evidence: &Evidence) -> wire::Evidenc
         ping: evidence.ping.as_deref().map(facts::ping_to_wire),
         grpc: evidence.grpc.as_deref().map(facts::grpc_to_wire),
         close_code: evidence.close_code.map_or(0, i32::from),
+        wire_bytes: evidence.wire_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        allow: optional(&evidence.allow),
+        interim: evidence.interim.iter().take(INTERIM_MAX).copied().map(i32::from).collect(),
     }
 }
 
@@ -248,12 +254,7 @@ pub(in crate::convert) fn evidence_from_wire(
             .transpose()?,
         body_bytes: evidence
             .body_bytes
-            .map(|bytes| {
-                u64::try_from(bytes).map_err(|_| WireError::Invalid {
-                    field: "evidence.body_bytes",
-                    problem: "is below zero",
-                })
-            })
+            .map(|bytes| bytes_from_wire("evidence.body_bytes", bytes))
             .transpose()?,
         resolver: (!evidence.resolver.is_empty())
             .then(|| {
@@ -266,6 +267,17 @@ pub(in crate::convert) fn evidence_from_wire(
         ping: evidence.ping.map(facts::ping_from_wire).transpose()?,
         grpc: evidence.grpc.map(facts::grpc_from_wire).transpose()?,
         close_code: facts::close_code_from_wire(evidence.close_code)?,
+        wire_bytes: evidence
+            .wire_bytes
+            .map(|bytes| bytes_from_wire("evidence.wire_bytes", bytes))
+            .transpose()?,
+        allow: non_empty(evidence.allow, SHORT_MAX),
+        interim: evidence
+            .interim
+            .into_iter()
+            .take(INTERIM_MAX)
+            .map(|status| status_from_wire("evidence.interim", status))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -289,6 +301,10 @@ fn hop_from_wire(hop: wire::HttpHop) -> Result<HttpHop, WireError> {
         location: non_empty(hop.location, URL_MAX),
         phases: phases_from_wire(hop.phases)?,
     })
+}
+
+fn bytes_from_wire(field: &'static str, bytes: i64) -> Result<u64, WireError> {
+    u64::try_from(bytes).map_err(|_| WireError::Invalid { field, problem: "is below zero" })
 }
 
 /// A status code has three digits. Source: RFC 9110, section 15.

@@ -45,6 +45,9 @@ fn measured(outcome: Outcome) -> MeasuredResult {
                 resolver: Some(quorate_model::ResolverUse::Second),
                 retry_after: Some(Duration::from_secs(120)),
                 body_bytes: Some(0),
+                wire_bytes: Some(1),
+                allow: Some("GET, HEAD".into()),
+                interim: vec![100, 103],
                 other_family: Some(OtherFamily {
                     address: "2001:db8::1".parse().unwrap(),
                     outcome: Outcome::Fail { phase: Phase::Tls, reason: Reason::CertExpired },
@@ -231,7 +234,7 @@ fn what_is_too_long_is_cut_between_characters() {
     let made = measured_from_wire(result).unwrap().observation;
     assert_eq!(made.evidence.message, "ä".repeat(512));
     assert_eq!(made.evidence.resolved.len(), 16);
-    assert_eq!(made.evidence.hops.len(), 11);
+    assert_eq!(made.evidence.hops.len(), 14);
     assert_eq!(made.evidence.protocol.unwrap().len(), 128);
     assert_eq!(made.phases.len(), 7);
 }
