@@ -17,6 +17,7 @@ mod lag;
 mod lookups;
 mod options;
 mod outbox;
+mod patience;
 mod probe;
 mod prober;
 mod rates;
@@ -38,6 +39,7 @@ pub mod logic {
     pub use crate::lag::{LATE, Lag, doubt};
     pub use crate::lookups::Lookups;
     pub use crate::outbox::{Outbox, SuspectDraft, Waiting};
+    pub use crate::patience::Patience;
     pub use crate::rates::Rates;
     pub use crate::rounds::Rounds;
     pub use crate::schedule::{Due, Schedule, Slot, put_off};

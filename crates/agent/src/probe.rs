@@ -19,6 +19,7 @@ use crate::families::{self, Failing};
 use crate::lag::{self, Lag};
 use crate::lookups::Lookups;
 use crate::outbox::{Outbox, SuspectDraft};
+use crate::patience::Patience;
 use crate::rates::Rates;
 use crate::selftest::SelfTest;
 
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) rates: Mutex<Rates>,
     pub(crate) lookups: Mutex<Lookups>,
     pub(crate) failing: Mutex<Failing>,
+    pub(crate) patience: Mutex<Patience>,
     /// Places for any probe.
     pub(crate) places: Arc<Semaphore>,
     /// Places for confirmations only.
@@ -127,6 +129,7 @@ impl Shared {
         let ended_at = self.clock.uptime();
         self.lookups().ended(&spec.check, &observation);
         self.failing().ended(&spec.check, observation.outcome);
+        self.patience().ended(spec, &observation);
         let island = match observation.outcome {
             // The agent's own end says nothing about anything, and must not take long.
             Outcome::Ok | Outcome::Slow | Outcome::Inconclusive { .. } => {
@@ -156,6 +159,10 @@ impl Shared {
 
     pub(crate) fn lookups(&self) -> MutexGuard<'_, Lookups> {
         self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn patience(&self) -> MutexGuard<'_, Patience> {
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn failing(&self) -> MutexGuard<'_, Failing> {
@@ -228,7 +235,8 @@ impl Shared {
         let spec = &job.check.spec;
         let probe = AssertUnwindSafe(job.check.probe.run(context)).catch_unwind();
         let given_up = tokio::time::sleep(spec.timeout + OVERTIME);
-        let late = tokio::time::sleep(spec.suspect_after);
+        let suspect_after = self.patience().suspect_after(spec);
+        let late = tokio::time::sleep(suspect_after);
         tokio::pin!(probe, given_up, late);
         let mut suspected = false;
         loop {
@@ -248,7 +256,7 @@ impl Shared {
                 () = &mut given_up => timed_out(&context.phase, elapsed()),
                 () = &mut late, if !suspected => {
                     suspected = true;
-                    let due = started_at + spec.suspect_after;
+                    let due = started_at + suspect_after;
                     self.lag.timer(due, self.clock.uptime(), spec.timeout);
                     self.suspect(job, &context.phase, started_at);
                     continue;

@@ -162,6 +162,7 @@ impl Prober {
         if !applied.removed.is_empty() {
             self.shared.lookups().retain(|check| self.config.get(check).is_some());
             self.shared.failing().retain(|check| self.config.get(check).is_some());
+            self.shared.patience().retain(|check| self.config.get(check).is_some());
         }
         for assignment in &update.assignments {
             self.assign(assignment, sent);

@@ -133,6 +133,7 @@ fn shared(
         rates: Mutex::new(rates),
         lookups: Mutex::default(),
         failing: Mutex::default(),
+        patience: Mutex::default(),
         places: Arc::new(Semaphore::new(limits.in_flight.saturating_sub(reserved).max(1))),
         reserved: Arc::new(Semaphore::new(reserved)),
         stop,

@@ -59,6 +59,7 @@ impl Bench {
             rates: Mutex::new(Rates::new(200, 5, 100)),
             lookups: Mutex::default(),
             failing: Mutex::default(),
+            patience: Mutex::default(),
             places: Arc::new(Semaphore::new(48)),
             reserved: Arc::new(Semaphore::new(16)),
             stop: tasks.token(),

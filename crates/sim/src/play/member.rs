@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_agent::logic::{Lag, Lookups, MemorySpool, Outbox, Rates, Rounds, Schedule};
+use quorate_agent::logic::{Lag, Lookups, MemorySpool, Outbox, Patience, Rates, Rounds, Schedule};
 use quorate_model::{
     AgentId, BootId, CheckId, Evidence, Health, Prefix, ProbeSpec, RegionId, RoundId, Timestamp,
 };
@@ -80,6 +80,7 @@ pub(super) struct Member {
     pub(super) outbox: Outbox,
     pub(super) lag: Lag,
     pub(super) lookups: Lookups,
+    pub(super) patience: Patience,
     pub(super) test: SelfTest,
     /// Failures that wait for the word of a self-test.
     pub(super) undecided: BTreeMap<u64, Flight>,
@@ -121,6 +122,7 @@ impl Member {
             outbox: outbox(),
             lag: Lag::default(),
             lookups: Lookups::default(),
+            patience: Patience::default(),
             test: SelfTest::default(),
             undecided: BTreeMap::new(),
             stream: None,
@@ -141,6 +143,7 @@ impl Member {
         self.outbox = outbox();
         self.lag = Lag::default();
         self.lookups = Lookups::default();
+        self.patience = Patience::default();
         self.test = SelfTest::default();
         self.undecided.clear();
         self.stream = None;

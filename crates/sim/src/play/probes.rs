@@ -107,8 +107,8 @@ impl Player {
         let (total, lasts) = (seen.observation.total, seen.lasts);
         flight.seen = Some(seen);
         let flight = Box::new(flight);
-        if total > flight.spec.suspect_after {
-            let wait = flight.spec.suspect_after;
+        let wait = member.patience.suspect_after(&flight.spec);
+        if total > wait {
             self.later(wait, Job::Late { agent, boot, flight: flight.clone() });
         }
         self.later(lasts, Job::End { agent, boot, flight });
@@ -140,6 +140,7 @@ impl Player {
         }
         if let Some(seen) = &flight.seen {
             self.members[agent].lookups.ended(&flight.spec.check, &seen.observation);
+            self.members[agent].patience.ended(&flight.spec, &seen.observation);
         }
         match flight.seen.as_ref().map(|seen| seen.observation.outcome) {
             Some(Outcome::Fail { .. } | Outcome::Blocked { .. }) => self.decide(agent, flight),
