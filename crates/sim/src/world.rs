@@ -203,6 +203,8 @@ impl World {
                 slower += by;
             } else if let Trouble::Family(family) = trouble {
                 unreached.push(family);
+            } else if let (Trouble::BlackHole, Some(late)) = (&trouble, self.reached(ask, index)) {
+                slower += late;
             } else if let Trouble::Dns { place: DnsPlace::Primary, other: false } = trouble {
                 // The first resolver is silent, and the second is as far away as the target.
                 slower += ask.second_after + trip;
@@ -215,6 +217,18 @@ impl World {
         }
         let seen = answered(ask, target.kind, trip, slower, evidence);
         over_families(ask, &target.families, &unreached, seen)
+    }
+
+    /// How late a probe reaches a target that is a black hole when it starts and no longer when its
+    /// first packet is sent again; nothing if that comes too late.
+    fn reached(&self, ask: &Ask<'_>, fault: usize) -> Option<Duration> {
+        let over = (self.zero + self.fault(fault)?.until?).since(ask.now);
+        let (mut late, mut wait) = (RESEND_FIRST, RESEND_FIRST * 2);
+        while late < over {
+            late += wait;
+            wait *= 2;
+        }
+        Some(late).filter(|late| *late < ask.timeout)
     }
 
     fn evidence(&self, ask: &Ask<'_>, target: &Target) -> Evidence {
