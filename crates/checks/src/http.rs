@@ -190,6 +190,7 @@ impl HttpProbe {
         trace.evidence.retry_after =
             hint::retry_after(head.status, headers, context.environment.wall());
         trace.evidence.allow = hint::allow(head.status, headers);
+        self.expect.around(&ask.url, &trace.evidence, context.environment.wall().now())?;
         let unchanged = self.memory.is_some() && head.status == StatusCode::NOT_MODIFIED;
         let judged = self.head(ask, head, unchanged);
         if judged.is_err()
@@ -222,7 +223,8 @@ impl HttpProbe {
         if !unchanged {
             self.expect.body(&decoded.body, decoded.all)?;
         }
-        self.expect.latency(trace.watch.elapsed())?;
+        let phases = trace.watch.since(0);
+        self.expect.times(trace.watch.elapsed(), &phases)?;
         if let Some(memory) = &self.memory
             && !unchanged
         {

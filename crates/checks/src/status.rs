@@ -57,6 +57,20 @@ impl StatusRange {
         (self.first..=self.last).contains(&code)
     }
 
+    /// The same codes with neighbours joined to intervals; `ranges` are in ascending order.
+    pub(crate) fn joined(ranges: &[Self]) -> Vec<Self> {
+        let mut joined: Vec<Self> = Vec::new();
+        for range in ranges {
+            match joined.last_mut() {
+                Some(before) if before.last + 1 >= range.first => {
+                    before.last = before.last.max(range.last);
+                }
+                _ => joined.push(*range),
+            }
+        }
+        joined
+    }
+
     /// The code, if it is only one.
     pub(crate) fn single(self) -> Option<u16> {
         (self.first == self.last).then_some(self.first)

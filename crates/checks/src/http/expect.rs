@@ -1,10 +1,15 @@
 //! What an answer must be.
 
+mod around;
+mod compare;
+mod conditions;
+mod schema;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName};
-use quorate_model::{Phase, Reason};
+use quorate_model::{Evidence, Phase, PhaseTiming, Reason, Timestamp};
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,6 +17,9 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 use url::Url;
 
+use self::around::{Around, SizeOptions, TlsExpectOptions};
+use self::compare::{Bounds, Wanted};
+use self::schema::JsonSchema as Fitting;
 use super::redirect::{is_redirect, location};
 use crate::options::Findings;
 use crate::phase::{Stop, cut, rounded};
@@ -33,8 +41,26 @@ pub(super) struct ExpectOptions {
     /// The body, as text: the options below it.
     body: BodyOptions,
     /// Values by `JSONPath` (RFC 9535), such as `"$.status": ok`. The path must select something, and
-    /// all of it must equal the value.
+    /// all of it must equal the value; or fit a map of `equals`, `not_equals`, `contains`,
+    /// `not_contains`, `regex`, `less_than`, `at_most`, `more_than`, `at_least` and `present`.
     json: BTreeMap<String, Value>,
+    /// A JSON Schema that the body must fit: draft 4 to 2020-12, without references to elsewhere.
+    json_schema: Option<Value>,
+    /// How long the body must be, decoded: the options below it.
+    size: SizeOptions,
+    /// The URL that the redirects must have led to.
+    url: Option<String>,
+    /// The network of the address that answers, such as `192.0.2.0/24`, or a list of these.
+    address: Option<OneOrMany<String>>,
+    /// What must have been agreed on by TLS: the options below it.
+    tls: TlsExpectOptions,
+    /// How long each phase may take, all hops together, such as `ttfb: 300ms`: of `dns`, `connect`,
+    /// `tls`, `send`, `ttfb` and `transfer`.
+    #[schemars(extend("x-unit" = "durations"))]
+    phases: BTreeMap<String, String>,
+    /// The same in the words of Gatus, such as `"[STATUS] == 200"`, `"[BODY].status == ok"` or
+    /// `"[CERTIFICATE_EXPIRATION] > 48h"`.
+    conditions: Vec<String>,
     /// With `follow: false`: the `Location`, as sent or as a whole URL.
     location: Option<String>,
     /// The whole probe must not take longer.
@@ -73,8 +99,18 @@ struct HeaderConditions {
     equals: Option<String>,
     /// A part of the value.
     contains: Option<String>,
+    /// What must not be a part of the value.
+    not_contains: Option<String>,
     /// A regular expression that matches somewhere in the value.
     regex: Option<String>,
+    /// The value is a number below this one.
+    less_than: Option<f64>,
+    /// The value is this number or one below.
+    at_most: Option<f64>,
+    /// The value is a number above this one.
+    more_than: Option<f64>,
+    /// The value is this number or one above.
+    at_least: Option<f64>,
     /// With `false` the header must not be there.
     #[schemars(extend("default" = true))]
     present: Option<bool>,
@@ -97,19 +133,29 @@ struct BodyOptions {
 pub(super) struct Expect {
     status: Vec<StatusRange>,
     headers: Vec<(HeaderName, HeaderExpect)>,
+    body: Body,
+    json: Vec<(JsonPath, Wanted)>,
+    schema: Option<Fitting>,
+    location: Option<String>,
+    around: Around,
+    latency: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Body {
     contains: Option<String>,
     not_contains: Option<String>,
-    regex: Option<Regex>,
-    json: Vec<(JsonPath, Value)>,
-    location: Option<String>,
-    latency: Option<Duration>,
+    regex: Vec<Regex>,
+    not_regex: Vec<Regex>,
 }
 
 #[derive(Debug, Default)]
 struct HeaderExpect {
     equals: Option<String>,
     contains: Option<String>,
+    not_contains: Option<String>,
     regex: Option<Regex>,
+    bounds: Bounds,
     absent: bool,
 }
 
@@ -131,32 +177,46 @@ impl ExpectOptions {
             let mut at_body = at.at("body");
             at_body.at("regex").regex(text)
         });
-        let mut json = Vec::new();
-        for (path, value) in self.json {
-            let mut at_json = at.at("json");
-            match JsonPath::parse(&path) {
-                Ok(parsed) => json.push((parsed, value)),
-                Err(error) => {
-                    at_json.at(path.as_str()).note(format!("{path:?} is not a JSONPath: {error}"));
-                }
-            }
-        }
+        let json = read_json(self.json, &mut at.at("json"));
+        let schema = self.json_schema.and_then(|schema| {
+            let mut at = at.at("json_schema");
+            at.keep(Fitting::compile(schema))
+        });
+        let mut around = Around { url: self.url, ..Around::default() };
+        around.read_tls(self.tls, &mut at.at("tls"));
+        around.read_size(&self.size, &mut at.at("size"));
+        around.read_phases(self.phases, &mut at.at("phases"));
+        around.read_address(self.address, &mut at.at("address"));
         if self.location.is_some() && followed {
             at.at("location")
                 .note("redirects are followed, so there is no Location: set follow: false");
         }
         let latency = self.latency.as_deref().and_then(|text| at.at("latency").duration(text));
-        Expect {
-            status,
-            headers,
+        let body = Body {
             contains: self.body.contains,
             not_contains: self.body.not_contains,
-            regex,
-            json,
-            location: self.location,
-            latency,
+            regex: regex.into_iter().collect(),
+            not_regex: Vec::new(),
+        };
+        let location = self.location;
+        let mut expect = Expect { status, headers, body, json, schema, location, around, latency };
+        if !self.conditions.is_empty() {
+            conditions::add(&self.conditions, &mut expect, &mut at.at("conditions"));
         }
+        expect
     }
+}
+
+fn read_json(options: BTreeMap<String, Value>, at: &mut Findings<'_>) -> Vec<(JsonPath, Wanted)> {
+    let mut json = Vec::new();
+    for (path, value) in options {
+        let mut at = at.at(path.as_str());
+        let parsed = JsonPath::parse(&path);
+        let parsed = parsed.map_err(|error| format!("{path:?} is not a JSONPath: {error}"));
+        let wanted = Wanted::read(value, &mut at);
+        json.extend(at.keep(parsed).map(|parsed| (parsed, wanted)));
+    }
+    json
 }
 
 fn read_statuses(
@@ -197,10 +257,19 @@ fn read_header(option: HeaderOption, at: &mut Findings<'_>) -> HeaderExpect {
         }
         HeaderOption::Conditions(conditions) => conditions,
     };
-    let values =
-        conditions.equals.is_some() || conditions.contains.is_some() || conditions.regex.is_some();
+    let bounds = Bounds {
+        less_than: conditions.less_than,
+        at_most: conditions.at_most,
+        more_than: conditions.more_than,
+        at_least: conditions.at_least,
+    };
+    let texts =
+        [&conditions.equals, &conditions.contains, &conditions.not_contains, &conditions.regex];
+    let values = texts.iter().any(|text| text.is_some()) || !bounds.is_none();
     match conditions.present {
-        None if !values => at.note("says nothing: write equals, contains, regex or present"),
+        None if !values => {
+            at.note("says nothing: write equals, contains, regex, at_least, present or the like");
+        }
         Some(false) if values => at.note("a header that must not be present has no value"),
         _ => {}
     }
@@ -208,7 +277,9 @@ fn read_header(option: HeaderOption, at: &mut Findings<'_>) -> HeaderExpect {
     HeaderExpect {
         equals: conditions.equals,
         contains: conditions.contains,
+        not_contains: conditions.not_contains,
         regex,
+        bounds,
         absent: conditions.present == Some(false),
     }
 }
@@ -247,6 +318,16 @@ impl Expect {
         Err(Stop::fail(Phase::Assert, Reason::Header, message))
     }
 
+    /// Judges where an answer from `url` came from, before its body is waited for.
+    pub(super) fn around(
+        &self,
+        url: &Url,
+        evidence: &Evidence,
+        now: Timestamp,
+    ) -> Result<(), Stop> {
+        self.around.before_body(url, evidence, now)
+    }
+
     /// Judges the body, of which `all` says whether it is all of it.
     pub(super) fn body(&self, body: &[u8], all: bool) -> Result<(), Stop> {
         let fails = |message| Stop::fail(Phase::Assert, Reason::Body, message);
@@ -256,21 +337,29 @@ impl Expect {
         } else {
             format!("the first {} bytes of the body", body.len())
         };
-        if let Some(part) = self.contains.as_ref().filter(|part| !text.contains(part.as_str())) {
+        self.around.size(body.len(), all)?;
+        if let Some(part) = self.body.contains.as_ref().filter(|part| !text.contains(part.as_str()))
+        {
             return Err(fails(format!("{what} does not contain {}", shown(part))));
         }
-        if let Some(part) = self.not_contains.as_ref().filter(|part| text.contains(part.as_str())) {
+        if let Some(part) =
+            self.body.not_contains.as_ref().filter(|part| text.contains(part.as_str()))
+        {
             return Err(fails(format!("{what} contains {}", shown(part))));
         }
-        if let Some(regex) = self.regex.as_ref().filter(|regex| !regex.is_match(&text)) {
+        if let Some(regex) = self.body.regex.iter().find(|regex| !regex.is_match(&text)) {
             let regex = shown(regex.as_str());
             return Err(fails(format!("{what} does not match {regex}")));
+        }
+        if let Some(regex) = self.body.not_regex.iter().find(|regex| regex.is_match(&text)) {
+            let regex = shown(regex.as_str());
+            return Err(fails(format!("{what} matches {regex}")));
         }
         self.json(body, all).map_err(|message| Stop::fail(Phase::Assert, Reason::Json, message))
     }
 
     fn json(&self, body: &[u8], all: bool) -> Result<(), String> {
-        if self.json.is_empty() {
+        if self.json.is_empty() && self.schema.is_none() {
             return Ok(());
         }
         if !all {
@@ -282,20 +371,14 @@ impl Expect {
         let document: Value = serde_json::from_slice(body)
             .map_err(|error| format!("the body is not JSON ({error})"))?;
         for (path, wanted) in &self.json {
-            let found = path.query(&document).all();
-            if found.is_empty() {
-                return Err(format!("{path} is missing, expected {wanted}"));
-            }
-            if let Some(other) = found.into_iter().find(|value| !equal(value, wanted)) {
-                let other = cut(other.to_string(), SHOWN_BYTES_MAX);
-                return Err(format!("{path} is {other}, expected {wanted}"));
-            }
+            wanted.judge(&path.to_string(), &path.query(&document).all())?;
         }
-        Ok(())
+        self.schema.as_ref().map_or(Ok(()), |schema| schema.judge(&document))
     }
 
-    /// Judges the time that the probe took.
-    pub(super) fn latency(&self, took: Duration) -> Result<(), Stop> {
+    /// Judges the time that the probe took, and its phases.
+    pub(super) fn times(&self, took: Duration, phases: &[PhaseTiming]) -> Result<(), Stop> {
+        self.around.phases(phases)?;
         match self.latency {
             Some(most) if took > most => {
                 let message = format!("took {}, expected at most {}", rounded(took), rounded(most));
@@ -328,36 +411,22 @@ impl HeaderExpect {
     fn fits(&self, value: &str) -> bool {
         self.equals.as_ref().is_none_or(|wanted| wanted == value)
             && self.contains.as_ref().is_none_or(|part| value.contains(part.as_str()))
+            && self.not_contains.as_ref().is_none_or(|part| !value.contains(part.as_str()))
             && self.regex.as_ref().is_none_or(|regex| regex.is_match(value))
+            && (self.bounds.is_none()
+                || value.trim().parse().is_ok_and(|number| self.bounds.hold(number)))
     }
 
     fn wanted(&self) -> String {
-        let all = [
+        let texts = [
             self.equals.as_ref().map(|text| shown(text)),
             self.contains.as_ref().map(|text| format!("a part {}", shown(text))),
+            self.not_contains.as_ref().map(|text| format!("no part {}", shown(text))),
             self.regex.as_ref().map(|regex| format!("a match of {}", shown(regex.as_str()))),
         ];
-        all.into_iter().flatten().collect::<Vec<_>>().join(" and ")
-    }
-}
-
-/// Whether two JSON values are equal, numbers by value: `1` equals `1.0`.
-fn equal(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(left_number), Value::Number(right_number)) => {
-            left == right || left_number.as_f64() == right_number.as_f64()
-        }
-        (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len()
-                && left.iter().zip(right).all(|(one, other)| equal(one, other))
-        }
-        (Value::Object(left), Value::Object(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .all(|(key, one)| right.get(key).is_some_and(|other| equal(one, other)))
-        }
-        _ => left == right,
+        let mut words: Vec<String> = texts.into_iter().flatten().collect();
+        words.extend(self.bounds.wanted());
+        words.join(" and ")
     }
 }
 

@@ -8,6 +8,7 @@ mod client_certificates;
 mod dns;
 mod documents;
 mod egress;
+mod expectations;
 mod expiry;
 mod forbidden;
 mod grpc;
