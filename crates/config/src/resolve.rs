@@ -143,7 +143,27 @@ fn regions(
         own_labels(gather, &id, raw.labels.unwrap_or_default(), &mut labels);
         regions.insert(id.clone(), Region { id, labels });
     }
+    diversity(gather, &regions);
     regions
+}
+
+/// Warns of a fleet of which nobody could say whether a fault is its provider's or the target's.
+fn diversity(gather: &mut Gather<'_>, regions: &BTreeMap<RegionId, Region>) {
+    let provider = |region: &Region| region.labels.get("provider").cloned();
+    let Some(first) = regions.values().next().and_then(provider) else {
+        return;
+    };
+    // Of one or two regions worse has been said.
+    let is_shared = regions.values().all(|region| provider(region).as_ref() == Some(&first));
+    if regions.len() > 2 && is_shared {
+        let message = format!(
+            "all regions are at provider `{}`: a fault of its network looks like a fault of the \
+             target",
+            shown(&first)
+        );
+        let problem = gather.document.problem(&["regions"], message).as_warning();
+        gather.problems.push(problem.with_hint("add a region at another provider"));
+    }
 }
 
 /// Says so if the value at `path` is none that a label of a region can have.
