@@ -239,6 +239,66 @@ async fn names_that_lead_to_what_is_gone() {
     assert_ok(&ask(&server, json!({"name": "old.example", "expect": {"rcode": "NXDOMAIN"}})).await);
 }
 
+/// A hosting service at an address of its own, which says this of every name; `None` where nobody
+/// lets us have port 80.
+async fn hosting(address: [u8; 4], page: &'static str) -> Option<tokio::task::JoinSet<()>> {
+    let listener = match tokio::net::TcpListener::bind((std::net::IpAddr::from(address), 80)).await
+    {
+        Ok(listener) => listener,
+        Err(error) => {
+            println!("SKIPPED: pages of hosting services: no port 80 on loopback: {error}");
+            return None;
+        }
+    };
+    let mut task = tokio::task::JoinSet::new();
+    task.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let head = server::read_head(&mut stream).await;
+            let known = head.contains("Host: www.example\r\n");
+            let page = if known { page } else { "400" };
+            let answer = format!("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n{page}");
+            drop(tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes()).await);
+        }
+    });
+    Some(task)
+}
+
+#[tokio::test]
+async fn names_that_a_hosting_service_has_nobody_for() {
+    let unclaimed = hosting([127, 80, 0, 1], "<p>There isn't a GitHub Pages site here.</p>").await;
+    let claimed =
+        hosting([127, 80, 0, 2], "<p>no page of this name, but the site is ours</p>").await;
+    if unclaimed.is_none() || claimed.is_none() {
+        return;
+    }
+    for (last, target, dangling, is_found) in [
+        (1, "shop.github.io", json!(true), true),
+        (2, "shop.github.io", json!(true), false),
+        // Nothing is asked where nobody answers, of a service that is not known, or unless told to.
+        (3, "shop.github.io", json!(true), false),
+        (1, "shop.example.net", json!(true), false),
+        (1, "shop.github.io", json!(null), false),
+    ] {
+        let server = serve(move |_| {
+            Reply::with([alias("www.example", target), a(target, [127, 80, 0, last])])
+        })
+        .await;
+        let mut options = json!({"name": "www.example"});
+        if !dangling.is_null() {
+            options["dangling"] = dangling;
+        }
+        let seen = ask(&server, options).await;
+        if is_found {
+            let message = "leads to GitHub Pages (github.io), which answers";
+            assert_fails(&seen, Phase::Assert, Reason::Dangling, message);
+        } else {
+            assert_ok(&seen);
+        }
+        let evidence = &seen.evidence;
+        assert_eq!(evidence.address, Some(server.address.ip()), "the server's, not the page's");
+    }
+}
+
 #[tokio::test]
 async fn what_is_cut_short_is_asked_for_over_tcp_once() {
     let server = serve(|query| Reply { truncated: query.over_udp, ..world(query) }).await;
