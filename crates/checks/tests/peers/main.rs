@@ -2,6 +2,8 @@
 #![expect(clippy::expect_used, reason = "a test says what it expects")]
 #![expect(clippy::print_stdout, reason = "what is skipped is said")]
 
+mod httpbin;
+mod nginx;
 mod nsd;
 mod python;
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Peer, assert_fails, assert_ok, free_address, probe};
 
 /// `None` if the peers are not installed.
-async fn start(script: &str) -> Option<(Peer, SocketAddr)> {
+pub(crate) async fn start(script: &str) -> Option<(Peer, SocketAddr)> {
     let python = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../venv/bin/python");
     if !python.exists() {
         println!("SKIPPED: probes of {script}: the Python peers are not installed");
