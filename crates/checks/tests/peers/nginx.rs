@@ -43,6 +43,26 @@ fn server(listen: &str, more: &str) -> String {
     format!("server {{ listen {listen}; root files; {more} }}\n")
 }
 
+/// Writes a chain whole and with a gap, its key and its root. Returns the root, and a certificate for
+/// a client as options.
+fn certificates(write: &impl Fn(&str, &str)) -> (String, Value) {
+    let root_key = KeyPair::generate().expect("a key");
+    let root = authority("a root of the tests");
+    let root_pem = root.self_signed(&root_key).expect("a certificate").pem();
+    let root_issuer = Issuer::new(root, root_key);
+    let between_key = KeyPair::generate().expect("a key");
+    let between = authority("an authority between");
+    let between_pem = between.signed_by(&between_key, &root_issuer).expect("a certificate").pem();
+    let between_issuer = Issuer::new(between, between_key);
+    let (own, key) = signed(&["localhost"], &between_issuer);
+    write("whole.pem", &format!("{own}{between_pem}"));
+    write("alone.pem", &own);
+    write("key.pem", &key);
+    write("root.pem", &root_pem);
+    let (cert, key) = signed(&["a client"], &root_issuer);
+    (root_pem, json!({"cert": cert, "key": key}))
+}
+
 impl Nginx {
     /// `None` if nginx is not installed.
     async fn start() -> Option<Self> {
@@ -50,22 +70,7 @@ impl Nginx {
         let write = |name: &str, text: &str| {
             fs::write(folder.path().join(name), text).expect("a file");
         };
-        let root_key = KeyPair::generate().expect("a key");
-        let root = authority("a root of the tests");
-        let root_pem = root.self_signed(&root_key).expect("a certificate").pem();
-        let root_issuer = Issuer::new(root, root_key);
-        let between_key = KeyPair::generate().expect("a key");
-        let between = authority("an authority between");
-        let between_pem =
-            between.signed_by(&between_key, &root_issuer).expect("a certificate").pem();
-        let between_issuer = Issuer::new(between, between_key);
-        let (own, key) = signed(&["localhost"], &between_issuer);
-        write("whole.pem", &format!("{own}{between_pem}"));
-        write("alone.pem", &own);
-        write("key.pem", &key);
-        write("root.pem", &root_pem);
-        let (cert, key) = signed(&["a client"], &root_issuer);
-        let client = json!({"cert": cert, "key": key});
+        let (root_pem, client) = certificates(&write);
         fs::create_dir(folder.path().join("files")).expect("a folder");
         write("files/long.txt", &"a line of text\n".repeat(1_000));
 
