@@ -15,7 +15,7 @@ use crate::gather::Gather;
 use crate::kind::{Choice, choose, options};
 use crate::origin;
 use crate::raw::{
-    CHECK_KEYS, Evidence, OnNoQuorum, RawCertificate, RawCheck, RawDefaults, RawPartial,
+    CHECK_KEYS, Evidence, OnNoQuorum, RawCertificate, RawCheck, RawDefaults, RawPartial, Urgency,
 };
 use crate::text::Span;
 
@@ -315,6 +315,7 @@ fn alert(
         within,
         false_alerts_per_year_milli: budget.map(|budget| budget.per_year_milli),
         ignores_evidence: evidence == Some(Evidence::Off),
+        pages_intermittent: own.intermittent.or(default.intermittent) == Some(Urgency::Page),
         alerts_no_quorum: own.on_no_quorum.or(default.on_no_quorum) == Some(OnNoQuorum::Alert),
         ignore_shorter_than,
     }
@@ -331,6 +332,11 @@ fn partial(
     let fallback = PartialPolicy::default();
     let receivers = &setting.known.receivers;
     let notify = own.notify.or(default.notify).unwrap_or(fallback.notify);
+    let pages = own.severity.or(default.severity) == Some(Urgency::Page);
+    if !notify && own.severity == Some(Urgency::Page) {
+        let path = [path[0], path[1], "partial", "severity"];
+        gather.warn(&path, "with `notify: false` nobody is told");
+    }
     let to = match own.to {
         Some(names) => {
             let path = [path[0], path[1], "partial", "to"];
@@ -345,6 +351,7 @@ fn partial(
         after: own.after.or(default.after).map_or(fallback.after, Span::get),
         to: ids(&to),
         notify,
+        pages,
     }
 }
 

@@ -177,6 +177,9 @@ pub(crate) struct RawAlert {
     /// What happens when fewer than two regions are left to see the target: `alert` pages, `ignore`
     /// tells the operators only. Default: `ignore`.
     pub(crate) on_no_quorum: Option<OnNoQuorum>,
+    /// What a target is that answers only some of its requests: a `page` or a `notice`. Default:
+    /// `notice`.
+    pub(crate) intermittent: Option<Urgency>,
     /// Outages that are over within this time page nobody; the check is shown as down all the same.
     /// Default: none is ignored.
     pub(crate) ignore_shorter_than: Option<Span>,
@@ -189,6 +192,15 @@ pub(crate) struct RawAlert {
 pub(crate) enum OnNoQuorum {
     Alert,
     Ignore,
+}
+
+/// How urgently people are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum Urgency {
+    Page,
+    Notice,
 }
 
 /// Whether failures are weighed.
@@ -209,6 +221,8 @@ pub(crate) struct RawPartial {
     pub(crate) to: Option<Vec<String>>,
     /// Whether anybody is told at all. Default: true.
     pub(crate) notify: Option<bool>,
+    /// How they are told: with a `page` or a `notice`. Default: `notice`.
+    pub(crate) severity: Option<Urgency>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -305,7 +319,7 @@ pub(crate) struct RawCheck {
     pub(crate) certificate: Option<RawCertificate>,
     /// Free labels, copied into alerts.
     pub(crate) labels: Option<BTreeMap<String, String>>,
-    /// The checks whose failure explains this one's.
+    /// The checks that this one needs. Written down only: nothing is judged or withheld by it.
     pub(crate) depends_on: Option<Vec<String>>,
     /// The check that probes the origin behind the delivery network or gateway of this one.
     pub(crate) origin: Option<String>,

@@ -34,8 +34,8 @@ defaults:
   quorum: majority
   distinct: off
   allow_single_region: false
-  alert: { to: [] }
-  partial: { after: 5m, to: [], notify: true }
+  alert: { to: [], evidence: on, on_no_quorum: ignore, intermittent: notice }
+  partial: { after: 5m, to: [], notify: true, severity: notice }
   certificate: { warn: 21d }
 policy:
   heartbeat: 2s
@@ -67,8 +67,8 @@ checks:
     quorum: majority
     distinct: off
     allow_single_region: false
-    alert: { to: [] }
-    partial: { after: 5m, to: [], notify: true }
+    alert: { to: [], evidence: on, on_no_quorum: ignore, intermittent: notice }
+    partial: { after: 5m, to: [], notify: true, severity: notice }
     certificate: { warn: 21d }
     labels: {}
     depends_on: []

@@ -192,6 +192,9 @@ pub struct AlertPolicy {
     /// Whether they are told when too few regions are left to see the target.
     #[serde(default)]
     pub alerts_no_quorum: bool,
+    /// Whether a target that answers only some of its requests is a page, not a notice.
+    #[serde(default)]
+    pub pages_intermittent: bool,
     /// An outage that is over within this time pages nobody; its state is shown all the same.
     #[serde(default)]
     pub ignore_shorter_than: Duration,
@@ -206,11 +209,14 @@ pub struct PartialPolicy {
     pub to: Vec<ReceiverId>,
     /// Whether anybody is told at all.
     pub notify: bool,
+    /// Whether they are paged, not noticed.
+    #[serde(default)]
+    pub pages: bool,
 }
 
 impl Default for PartialPolicy {
     fn default() -> Self {
-        Self { after: Duration::from_secs(300), to: Vec::new(), notify: true }
+        Self { after: Duration::from_secs(300), to: Vec::new(), notify: true, pages: false }
     }
 }
 

@@ -3,8 +3,8 @@
 //! Works from the verdict alone, so a stored one can be explained as well as the present one.
 
 use quorate_model::{
-    Ballot, BallotEntry, BallotOrigin, CheckId, Counted, DistinctCount, Flag, HumanDuration, Odds,
-    OriginFinding, OriginHold, RoundId, State, Verdict,
+    Ballot, BallotEntry, BallotOrigin, Cause, CheckId, Counted, DistinctCount, Flag, HumanDuration,
+    Odds, OriginFinding, OriginHold, RoundId, State, Verdict,
 };
 
 use crate::ballot::reason;
@@ -254,6 +254,10 @@ fn consequence(verdict: &Verdict) -> &'static str {
         }
         State::Degraded if is_held && ballot.scope.failing == 0 => {
             "it answers and only lacks its origin, of which nobody is told yet"
+        }
+        State::Degraded if verdict.cause == Cause::TargetIntermittent => {
+            "it answers some requests, so this is a notice and no page, unless the check's \
+             `alert.intermittent` says otherwise"
         }
         State::Degraded => "it answers, though not as it should, so this is a notice and no page",
         State::Partial => {

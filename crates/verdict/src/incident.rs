@@ -13,6 +13,9 @@
 //! again and down, it is about that from then on. Once it is over, trouble is another incident, with a
 //! page of its own however often sight was lost: what is not seen has not failed, so it does not flap.
 //!
+//! **Milder trouble** is a notice, unless the check asks for a page. An outage on top of such a page is
+//! one page more about the same incident, and no re-open.
+//!
 //! **Withheld.** While a check is muted its incidents are recorded and nobody is messaged; see `mute`.
 //!
 //! **The end** is told to exactly those whose last word was that it is open. It also comes when the
@@ -62,6 +65,11 @@ fn kind(severity: Severity) -> AlertKind {
     }
 }
 
+/// Whether it was told of something milder than an outage.
+fn is_mild(incident: &Incident) -> bool {
+    matches!(incident.verdict.state, State::Partial | State::Degraded)
+}
+
 /// Who is told of trouble of this severity.
 pub(crate) fn receivers(check: &Check, severity: Severity) -> BTreeSet<ReceiverId> {
     let to = match severity {
@@ -88,7 +96,9 @@ pub(crate) fn trouble(
     if is_open(Some(incident)) && (memory.expiry.is_incident || was_unseen) {
         return Some(Filing { act: Act::TakeOver(severity), say: Some(kind(severity)) });
     }
-    let is_worse = severity > incident.severity;
+    // That what was paged as less is an outage now is news, and no new failure.
+    let is_outage = memory.latched == State::Down && is_mild(incident);
+    let is_worse = severity > incident.severity || severity == Severity::Page && is_outage;
     if incident.state == IncidentState::Open {
         if is_worse {
             return Some(Filing { act: Act::Raise, say: Some(kind(severity)) });
@@ -256,8 +266,9 @@ pub(crate) fn file(
             incident.state = IncidentState::Open;
             incident.resolved = None;
             incident.reopened = incident.reopened.saturating_add(1);
-            if is_unseen || incident.verdict.state == State::Unknown || severity > incident.severity
-            {
+            let is_worse =
+                severity > incident.severity || verdict.state == State::Down && is_mild(incident);
+            if is_unseen || incident.verdict.state == State::Unknown || is_worse {
                 incident.severity = incident.severity.max(severity);
                 incident.verdict = verdict.clone();
             }
@@ -286,6 +297,10 @@ fn say(
     now: Timestamp,
 ) -> Vec<(ReceiverId, Alert)> {
     let to: BTreeSet<ReceiverId> = match kind {
+        // A page that some regions keep failing is for those who are to hear of that.
+        AlertKind::Page if incident.verdict.state == State::Partial => {
+            receivers(check, Severity::Notice)
+        }
         AlertKind::Page => receivers(check, Severity::Page),
         AlertKind::Notice => receivers(check, Severity::Notice),
         AlertKind::Resolved | AlertKind::Digest => memory.told.clone(),

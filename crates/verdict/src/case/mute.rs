@@ -18,7 +18,7 @@ impl Case {
 
     /// What nobody was told while the check was muted, if it still lasts. While success goes on it
     /// may be over in a moment, and then it is not told at all.
-    pub(super) fn release(&mut self) -> Option<Filing> {
+    pub(super) fn release(&mut self, severity: Severity) -> Option<Filing> {
         let is_due = self.memory.withheld.is_some() && !self.mutes.is_active();
         if !is_due || self.memory.recovery.is_some_and(|run| run.shown) {
             return None;
@@ -29,6 +29,6 @@ impl Case {
             return None;
         }
         let is_page = is_down || self.memory.unseen.is_some();
-        Some(incident::release(if is_page { Severity::Page } else { Severity::Notice }))
+        Some(incident::release(if is_page { Severity::Page } else { severity }))
     }
 }

@@ -39,7 +39,7 @@ impl Case {
             self.memory.latched = State::Unknown;
         }
         if self.is_about_sight() {
-            return self.release();
+            return self.release(Severity::Notice);
         }
         self.unseen_due(ctx).filter(|due| ctx.now >= *due)?;
         let incident = self.incident.as_deref();

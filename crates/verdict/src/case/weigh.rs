@@ -33,7 +33,8 @@ impl Case {
         self.note_trouble(ctx, count);
         let filing = self.weigh_votes(ctx, count, effects);
         self.follow_certificates(ctx);
-        filing.or_else(|| self.file_certificate(ctx)).or_else(|| self.release())
+        let severity = self.severity(count);
+        filing.or_else(|| self.file_certificate(ctx)).or_else(|| self.release(severity))
     }
 
     fn weigh_votes(
@@ -158,36 +159,52 @@ impl Case {
         if is_news && self.is_served_from_cache(count) {
             self.note_origin();
         }
-        if is_open {
+        let severity = self.severity(count);
+        let is_due = is_news || self.notice_due(count).is_some_and(|due| due <= ctx.now);
+        if is_open && !(is_due && self.is_worth_more(severity)) {
             return incident::overdue(&mut self.memory, ctx.policy(), ctx.now);
         }
         let is_well = want == State::Up || want == State::Degraded && !is_news;
         if is_well && self.trouble_since(ctx, count).is_none() {
             self.memory.first_failure = None;
         }
-        let is_due = is_news || self.notice_due(count).is_some_and(|due| due <= ctx.now);
         let incident = self.incident.as_deref();
-        is_due
-            .then(|| {
-                incident::trouble(
-                    Severity::Notice,
-                    incident,
-                    &mut self.memory,
-                    ctx.policy(),
-                    ctx.now,
-                )
-            })
-            .flatten()
+        let (memory, policy) = (&mut self.memory, ctx.policy());
+        is_due.then(|| incident::trouble(severity, incident, memory, policy, ctx.now)).flatten()
     }
 
-    /// When people are told that some regions keep failing. An origin that is no news hides it not.
-    pub(super) fn notice_due(&self, count: &Count) -> Option<Timestamp> {
-        let is_partial = match self.memory.latched {
+    /// How urgent it is what the check is found to be.
+    fn severity(&self, count: &Count) -> Severity {
+        let is_page = match self.memory.latched {
+            State::Down => true,
+            State::Unknown | State::Up => false,
+            State::Partial | State::Degraded if self.is_partial(count) => self.check.partial.pages,
+            State::Partial | State::Degraded => {
+                let is_intermittent = self.memory.intermittent.share_ppm().is_some();
+                self.check.alert.pages_intermittent && is_intermittent
+            }
+        };
+        if is_page { Severity::Page } else { Severity::Notice }
+    }
+
+    /// Whether what is open was told less urgently than trouble of this severity is to be.
+    fn is_worth_more(&self, severity: Severity) -> bool {
+        self.is_open() && self.incident.as_deref().is_some_and(|it| it.severity < severity)
+    }
+
+    /// Whether all that is told is that some regions fail. An origin that is no news hides it not.
+    fn is_partial(&self, count: &Count) -> bool {
+        match self.memory.latched {
             State::Partial => true,
             State::Degraded => self.is_no_news(count) && count.condition() == Some(State::Partial),
             State::Unknown | State::Up | State::Down => false,
-        };
-        let waits = is_partial && self.check.partial.notify && !self.is_open();
+        }
+    }
+
+    /// When people are told that some regions keep failing.
+    pub(super) fn notice_due(&self, count: &Count) -> Option<Timestamp> {
+        let is_untold = !self.is_open() || self.is_worth_more(self.severity(count));
+        let waits = self.is_partial(count) && self.check.partial.notify && is_untold;
         self.memory.first_failure.filter(|_| waits).map(|first| first + self.check.partial.after)
     }
 }

@@ -24,5 +24,6 @@ mod resolver;
 mod restart;
 mod sight;
 mod stage;
+mod urgency;
 mod votes;
 mod words;

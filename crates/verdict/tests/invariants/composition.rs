@@ -282,6 +282,7 @@ impl Composition {
                 false_alerts_per_year_milli: self.budget_milli,
                 ignores_evidence: self.ignores_evidence,
                 alerts_no_quorum: self.alerts_no_quorum,
+                pages_intermittent: false,
                 ignore_shorter_than: Duration::ZERO,
             },
             partial: PartialPolicy::default(),
