@@ -91,3 +91,13 @@ fn a_target_that_answers_only_some_requests_pages_if_asked() {
         assert!(words.contains("`alert.intermittent` says otherwise"), "{words}");
     }
 }
+
+#[test]
+fn a_slow_target_is_a_notice_also_where_an_intermittent_one_pages() {
+    let alert = AlertPolicy { pages_intermittent: true, ..shop().alert };
+    let faults = vec![sees(120, 600, "all", Outcome::Slow)];
+    let mut stage = Stage::with(Check { alert, ..shop() }, &FIVE, faults);
+    stage.run(secs(500));
+    assert_eq!(stage.verdict().state, State::Degraded, "{}", stage.says());
+    assert_eq!(stage.said(), [AlertKind::Notice]);
+}
