@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quorate_checks::Families;
-use quorate_model::{CheckId, Observation, OtherFamily, Outcome, Reason};
+use quorate_model::{CheckId, Observation, OtherFamily, Outcome, Phase, Reason};
 
 /// How much longer a probe waits for the other family when it was not asked for both.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -62,7 +62,9 @@ pub(crate) fn note(seen: &mut Observation, other: &Observation) {
     };
     let is_other = own.is_ipv4() != address.is_ipv4();
     let is_silent = match other.outcome {
-        Outcome::Fail { reason, .. } => reason == Reason::Unreachable,
+        // In the phase `dns`: some name on its way has no address of that family, such as that of a
+        // redirect.
+        Outcome::Fail { phase, reason } => phase == Phase::Dns || reason == Reason::Unreachable,
         Outcome::Inconclusive { .. } => true,
         Outcome::Ok | Outcome::Slow | Outcome::Blocked { .. } => false,
     };
@@ -83,7 +85,7 @@ pub(crate) fn note(seen: &mut Observation, other: &Observation) {
 
 #[cfg(test)]
 mod tests {
-    use quorate_model::{Doubt, Evidence, Phase};
+    use quorate_model::{Doubt, Evidence};
 
     use super::*;
 
@@ -130,9 +132,13 @@ mod tests {
     fn an_agent_without_the_family_says_nothing_of_the_target() {
         let unreachable = Outcome::Fail { phase: Phase::Connect, reason: Reason::Unreachable };
         let denied = Outcome::Inconclusive { reason: Doubt::PolicyDenied };
-        for (outcome, address) in
-            [(unreachable, "2001:db8::1"), (denied, "2001:db8::1"), (TIMEOUT, "192.0.2.2")]
-        {
+        let nameless = Outcome::Fail { phase: Phase::Dns, reason: Reason::NoAddress };
+        for (outcome, address) in [
+            (unreachable, "2001:db8::1"),
+            (nameless, "2001:db8::1"),
+            (denied, "2001:db8::1"),
+            (TIMEOUT, "192.0.2.2"),
+        ] {
             let mut fine = seen(Outcome::Ok, "192.0.2.1");
             note(&mut fine, &seen(outcome, address));
             assert_eq!(fine, seen(Outcome::Ok, "192.0.2.1"));

@@ -80,7 +80,7 @@ struct ExpectOptions {
     #[schemars(extend("x-unit" = "bits"), range(min = 1, max = 16384))]
     key_bits: Option<u32>,
     /// Certificates that will do: the SHA-256 digest in hexadecimal, colons or not, of the server's own
-    /// or of one that it sends with it.
+    /// certificate. What it sends beside that is not looked at, since anybody can send a copy of it.
     fingerprint: Vec<String>,
     /// Whether the server must send proof that its certificate is not revoked (OCSP staple). The proof is
     /// not looked into.
@@ -215,7 +215,8 @@ impl Expect {
             let message = format!("the key has {} bits, expected at least {least}", own.key_bits);
             return fail(Reason::CertWeak, message);
         }
-        let is_pinned = facts.chain.iter().any(|one| self.digests.contains(&one.sha256));
+        // What is sent beside it proves nothing: anybody can send a copy of it.
+        let is_pinned = self.digests.contains(&own.sha256);
         if !self.digests.is_empty() && !is_pinned {
             let message = format!("the certificate has the SHA-256 digest {}", own.sha256);
             return fail(Reason::CertNotPinned, message);

@@ -286,7 +286,7 @@ impl Probe for GrpcProbe {
     }
 
     fn refused_by(&self, policy: &Policy) -> Option<String> {
-        self.endpoint.refused_by(policy)
+        policy.judge_method("POST").err().or_else(|| self.endpoint.refused_by(policy))
     }
 
     fn families(&self) -> Families {
@@ -308,6 +308,8 @@ impl Probe for GrpcProbe {
 
 impl GrpcProbe {
     async fn probe(&self, trace: &mut Trace, context: &ProbeContext) -> Result<(), Stop> {
+        let policy = &context.environment.policy;
+        policy.judge_method("POST").map_err(|rule| Stop::denied(&rule))?;
         let stream = connect(trace, context, &self.endpoint, self.family).await?;
         let ended = match &self.tls {
             None => self.call(trace, stream, "http").await?,

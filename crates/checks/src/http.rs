@@ -112,7 +112,11 @@ impl Probe for HttpProbe {
         match exchange::endpoint(&self.url) {
             // An address of the check's own is of one family.
             Ok(endpoint) if route.overrides.contains_key(&endpoint.host) => Families::One,
-            Ok(endpoint) => route.family.of(&endpoint),
+            Ok(endpoint) => match route.family.of(&endpoint) {
+                // What changes something is not asked for twice unless the check says so.
+                Families::Any if !self.method.is_safe() => Families::One,
+                families @ (Families::One | Families::Any | Families::Both) => families,
+            },
             Err(_) => Families::One,
         }
     }
@@ -167,7 +171,10 @@ impl HttpProbe {
                 ask.headers.remove(header::IF_MODIFIED_SINCE);
                 memory.apply(&ask.method, &ask.url, &mut ask.headers);
             }
-            let (answer, live) = exchange::ask(trace, context, &self.manner, &ask).await?;
+            let is_own = ask.url.host() == self.url.host();
+            let elsewhere = (!is_own).then(|| self.manner.elsewhere());
+            let manner = elsewhere.as_ref().unwrap_or(&self.manner);
+            let (answer, live) = exchange::ask(trace, context, manner, &ask).await?;
             let (head, body) = answer.into_parts();
             note(trace, &ask, &head, position);
             match redirects.next(&ask, head.status, &head.headers)? {

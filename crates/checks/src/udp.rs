@@ -137,7 +137,11 @@ impl Probe for UdpProbe {
     }
 
     fn families(&self) -> Families {
-        self.family.of(&self.endpoint)
+        match self.family.of(&self.endpoint) {
+            // What a datagram does is not known, so it is not sent twice unless the check says so.
+            Families::Any => Families::One,
+            families @ (Families::One | Families::Both) => families,
+        }
     }
 
     fn run<'a>(

@@ -78,6 +78,13 @@ pub(super) struct Manner {
     pub(super) version: Version,
 }
 
+impl Manner {
+    /// The same towards a server other than the check's: it is shown nothing that is the check's own.
+    pub(super) fn elsewhere(&self) -> Self {
+        Self { tls: self.tls.elsewhere(), ..self.clone() }
+    }
+}
+
 /// Opens a connection, sends the request and waits for the head of the answer.
 pub(super) async fn ask(
     trace: &mut Trace,

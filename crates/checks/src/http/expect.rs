@@ -1,6 +1,7 @@
 //! What an answer must be.
 
 mod around;
+mod bounds;
 mod compare;
 mod conditions;
 mod schema;
@@ -211,6 +212,10 @@ fn read_json(options: BTreeMap<String, Value>, at: &mut Findings<'_>) -> Vec<(Js
     let mut json = Vec::new();
     for (path, value) in options {
         let mut at = at.at(path.as_str());
+        if let Err(problem) = bounds::path(&path) {
+            at.note(problem);
+            continue;
+        }
         let parsed = JsonPath::parse(&path);
         let parsed = parsed.map_err(|error| format!("{path:?} is not a JSONPath: {error}"));
         let wanted = Wanted::read(value, &mut at);
@@ -367,6 +372,9 @@ impl Expect {
             return Err(format!(
                 "the body is longer than max_body ({read} bytes), so not read as JSON"
             ));
+        }
+        if body.len() > bounds::JSON_BYTES_MAX {
+            return Err("the body is longer than 1MiB, so not read as JSON".to_owned());
         }
         let document: Value = serde_json::from_slice(body)
             .map_err(|error| format!("the body is not JSON ({error})"))?;

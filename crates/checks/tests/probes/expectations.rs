@@ -208,5 +208,5 @@ fn wrong_expectations_are_told() {
     let outside =
         json!({"url": "http://x", "expect": {"json_schema": {"$ref": "file:///etc/passwd"}}});
     let problems = kind("http").expect("http").parse(&outside).expect_err("must be refused");
-    assert!(problems[0].to_string().contains("nothing is fetched"), "{problems:?}");
+    assert!(problems[0].to_string().contains("is not followed"), "{problems:?}");
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use boon::{Compiler, Draft, SchemaIndex, Schemas, UrlLoader};
 use serde_json::Value;
 
+use super::bounds;
 use crate::phase::cut;
 
 /// The longest description of what is wrong, in bytes.
@@ -37,6 +38,7 @@ impl UrlLoader for Nowhere {
 impl JsonSchema {
     /// Compiles a schema.
     pub(super) fn compile(schema: Value) -> Result<Self, String> {
+        bounds::schema(&schema)?;
         let mut schemas = Schemas::new();
         let mut compiler = Compiler::new();
         compiler.use_loader(Box::new(Nowhere));
