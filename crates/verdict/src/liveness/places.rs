@@ -21,8 +21,10 @@
 //!
 //! **What it ignores.** Addresses that are the same in many networks: loopback, private and
 //! translated ones ([`Prefix::public`]). Labels: what regions of one provider share is the
-//! evidence's affair. Agents that are absent: they have no vote that could be counted twice. And one
-//! machine that comes by IPv4 under one name and by IPv6 under the other.
+//! evidence's affair. Agents that are absent while others of their region are not: they have no vote
+//! that could be counted twice. A region of which all are absent stays where it was, so that it is no
+//! witness of its own in the moment in which it comes back. And one machine that comes by IPv4 under
+//! one name and by IPv6 under the other.
 //!
 //! **Never silently.** The operators hear which regions, by which prefix, and what to do, once it has
 //! lasted `isolated_after`, and that they have parted once that has lasted `lost_after`. Where a
@@ -35,7 +37,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_model::{Fleet, FleetPolicy, NoticeKind, OperatorNotice, Prefix, Timestamp};
 
-use super::{RegionIx, RegionState, Roster};
+use super::{Agent, RegionIx, RegionState, Roster};
 use crate::operators::notice;
 
 /// Where a region is, and what the operators know of that.
@@ -110,7 +112,10 @@ impl Roster {
     /// Looks again which regions share a place. Returns those for which that has changed.
     pub(crate) fn survey(&mut self, merges: bool, now: Timestamp) -> Vec<RegionIx> {
         let mut at: BTreeMap<Prefix, BTreeSet<RegionIx>> = BTreeMap::new();
-        for agent in self.agents.iter().filter(|agent| merges && !agent.absent) {
+        let heard: BTreeSet<RegionIx> =
+            self.agents.iter().filter(|agent| !agent.absent).map(|agent| agent.region).collect();
+        let is_there = |agent: &&Agent| !agent.absent || !heard.contains(&agent.region);
+        for agent in self.agents.iter().filter(|_| merges).filter(is_there) {
             if let Some(prefix) = agent.prefix {
                 at.entry(prefix).or_default().insert(agent.region);
             }

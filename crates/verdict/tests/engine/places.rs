@@ -51,6 +51,15 @@ fn entry(stage: &Stage, region: &str) -> BallotEntry {
 }
 
 #[test]
+fn one_machine_that_comes_back_is_no_witness_of_its_own_for_a_moment() {
+    let faults = vec![fault(600, 604, "b", What::Dead), sees(120, 4_000, "a b", REFUSED)];
+    let mut stage = stage(two_alone(), faults);
+    stage.run(secs(1_000));
+    assert_eq!(stage.alerts(AlertKind::Page), []);
+    assert_eq!(stage.says(), "partial 1/4 path");
+}
+
+#[test]
 fn one_machine_under_two_names_is_no_quorum_of_two() {
     let faults = vec![sees(120, 4_000, "a b", REFUSED)];
     let mut alone = Stage::with(two_alone(), &FIVE, faults.clone());
