@@ -550,6 +550,14 @@ impl<'a> World<'a> {
     }
 
     /// Those of the check in question.
+    /// Whether the origin behind the check was found down at any time.
+    pub(crate) fn origin_fell(&self) -> bool {
+        self.log.iter().any(|(_, effect)| {
+            let Effect::Transition(change) = effect else { return false };
+            change.check != self.check && change.verdict.state == State::Down
+        })
+    }
+
     pub(crate) fn transitions(&self) -> impl Iterator<Item = (Duration, &Transition)> {
         self.log.iter().filter_map(|(at, effect)| match effect {
             Effect::Transition(transition) if transition.check == self.check => {
