@@ -129,6 +129,22 @@ pub(crate) fn judge(
     }
 }
 
+/// What a status means that ends a protocol before it begins, in a sentence: a target that limits
+/// or refuses is no broken one, whatever is spoken over HTTP.
+pub(crate) fn refused(code: u16, message: String) -> Stop {
+    match StatusInfo::of(code).map(|info| info.row().outcome) {
+        Some(StatusOutcome::Blocked(reason)) => Stop::blocked(reason, message),
+        Some(
+            StatusOutcome::Ok
+            | StatusOutcome::OkAfter(_)
+            | StatusOutcome::Followed
+            | StatusOutcome::Fail
+            | StatusOutcome::Interim,
+        )
+        | None => Stop::fail(Phase::Ttfb, Reason::Status, message),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use quorate_model::BlockReason;

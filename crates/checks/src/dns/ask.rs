@@ -18,6 +18,7 @@ use crate::datagram;
 use crate::http::exchange;
 use crate::phase::{Stop, Trace};
 use crate::resolve::IpFamily;
+use crate::status::refused;
 use crate::tls::{self, TlsPlan};
 
 /// How often a question is sent over UDP, which loses some.
@@ -197,7 +198,7 @@ impl Asker<'_> {
         self.trace.evidence.status = Some(status);
         if status != 200 {
             let message = format!("the resolver answered with status {status}, expected 200");
-            return Err(Stop::fail(Phase::Ttfb, Reason::Status, message));
+            return Err(refused(status, message));
         }
         let (_, mut body) = answer.into_parts();
         let (message, all) = live.read(&mut body, MESSAGE_BYTES_MAX).await?;

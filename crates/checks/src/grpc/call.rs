@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::http::exchange;
 use crate::phase::{Stop, Trace};
+use crate::status::refused;
 
 /// The most bytes of an answer: a health service sends seven.
 const ANSWER_BYTES_MAX: usize = 4 * 1024;
@@ -64,7 +65,7 @@ pub(super) async fn check(
     if head.status != StatusCode::OK {
         let message =
             format!("the answer has status {}, but gRPC always has 200", head.status.as_u16());
-        return Err(Stop::fail(Phase::Ttfb, Reason::Status, message));
+        return Err(refused(head.status.as_u16(), message));
     }
     let is_grpc = head
         .headers

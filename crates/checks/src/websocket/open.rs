@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use url::Url;
 
 use crate::phase::{Stop, Trace};
+use crate::status::refused;
 
 /// The most headers of an answer.
 const HEADERS_MAX: usize = 100;
@@ -116,7 +117,7 @@ fn agreed(answer: &Response<Incoming>, subprotocol: Option<&str>, key: &str) -> 
     if status != StatusCode::SWITCHING_PROTOCOLS {
         let code = status.as_u16();
         let message = format!("the server answered with status {code}, expected 101");
-        return Err(Stop::fail(Phase::Ttfb, Reason::Status, message));
+        return Err(refused(code, message));
     }
     let says =
         |name: &header::HeaderName| answer.headers().get(name).and_then(|it| it.to_str().ok());

@@ -7,13 +7,13 @@ use http::{HeaderMap, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use quorate_model::{Observation, Phase, Reason};
+use quorate_model::{BlockReason, Observation, Phase, Reason};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::server::{self, Server, reply};
 use super::tls::Authority;
-use super::{assert_fails, assert_ok, probe};
+use super::{assert_blocked, assert_fails, assert_ok, probe};
 
 /// A server that says this, with these trailers.
 async fn speak<S>(stream: S, body: Vec<u8>, trailers: &'static [(&'static str, &'static str)])
@@ -105,6 +105,8 @@ async fn what_is_no_grpc_is_told() {
     assert_fails(&ask(&web, json!({})).await, Phase::Transfer, Reason::Protocol, "content type");
     let gateway = server::http(|_, _| reply(502, &[], "")).await;
     assert_fails(&ask(&gateway, json!({})).await, Phase::Ttfb, Reason::Status, "status 502");
+    let busy = server::http(|_, _| reply(429, &[], "")).await;
+    assert_blocked(&ask(&busy, json!({})).await, BlockReason::RateLimit);
     let old = server::raw("HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let seen = ask(&old, json!({})).await;
     assert_eq!(seen.outcome.word(), "fail", "{seen:?}");

@@ -2,12 +2,12 @@
 //! `tests/peers`.
 
 use base64::Engine as _;
-use quorate_model::{Observation, Phase, Reason};
+use quorate_model::{BlockReason, Observation, Phase, Reason};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::server::{self, Server, read_head};
-use super::{assert_fails, assert_ok, probe};
+use super::{assert_blocked, assert_fails, assert_ok, probe};
 
 /// The line of a head that begins with `name`.
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
@@ -128,6 +128,17 @@ async fn the_request_is_what_was_configured() {
     .await;
     let seen = ask(&server, json!({"headers": {"Origin": "https://example.com"}})).await;
     assert_fails(&seen, Phase::Ttfb, Reason::Status, "status 418");
+}
+
+#[tokio::test]
+async fn who_limits_or_refuses_is_not_broken() {
+    for (status, reason) in
+        [("429 Slow Down", BlockReason::RateLimit), ("403 No", BlockReason::Forbidden)]
+    {
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        let server = server::raw(answer).await;
+        assert_blocked(&ask(&server, json!({})).await, reason);
+    }
 }
 
 #[tokio::test]
