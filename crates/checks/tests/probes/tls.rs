@@ -234,3 +234,17 @@ async fn no_session_is_resumed() {
         assert!(seen.evidence.cert_not_after.is_some());
     }
 }
+
+/// Another host is called by its own name, whatever the check calls its server.
+#[tokio::test]
+async fn the_name_of_the_checks_server_stays_with_it() {
+    let authority = Authority::new();
+    let elsewhere =
+        server::https(authority.server("localhost", VALID), |_, _| reply(200, &[], "")).await;
+    let to = elsewhere.https("/");
+    let first = server::http(move |_, _| reply(302, &[("location", to.as_str())], "")).await;
+    assert!(first.url("/").contains("//127.0.0.1:"), "two hosts");
+    let tls = json!({"ca": authority.pem, "server_name": "shop.example.com"});
+    let seen = probe("http", json!({"url": first.url("/"), "tls": tls})).await;
+    assert_ok(&seen);
+}
