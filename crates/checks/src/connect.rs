@@ -243,15 +243,33 @@ fn permitted(environment: &Environment, addresses: &[IpAddr]) -> Result<IpAddr, 
     Err(Stop::denied(refusal.as_deref().unwrap_or("no address")))
 }
 
-/// The process, or the whole machine, has no file descriptor left: EMFILE and ENFILE, which have
-/// these numbers on every Unix.
-const OUT_OF_DESCRIPTORS: [i32; 2] = [24, 23];
+/// The process, or the whole machine, has no file descriptor or no memory left: EMFILE, ENFILE and
+/// ENOMEM, which have these numbers on every Unix.
+const USED_UP: [i32; 3] = [24, 23, 12];
+
+/// EPERM, which only the agent's own machine says: its firewall, or the sandbox of the service. What a
+/// firewall on the way says arrives as another error, over IPv6 as EACCES.
+const NOT_PERMITTED: i32 = 1;
 
 /// Whether something could not be opened because the agent has used up its own means: descriptors,
-/// or local ports.
+/// memory, or local ports.
 pub fn is_exhausted(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
-        || error.raw_os_error().is_some_and(|number| OUT_OF_DESCRIPTORS.contains(&number))
+        || error.raw_os_error().is_some_and(|number| USED_UP.contains(&number))
+}
+
+/// What a probe says that the agent's own machine kept from being sent; nothing of any other error.
+pub(crate) fn kept_back(what: &str, error: &io::Error) -> Option<Stop> {
+    if is_exhausted(error) {
+        return Some(exhausted(what, error));
+    }
+    (error.raw_os_error() == Some(NOT_PERMITTED)).then(|| {
+        let message = format!(
+            "{what} not tried, this agent's own machine forbids it ({error}): see its firewall and \
+             the sandbox of its service"
+        );
+        Stop::doubt(Doubt::NoPrivilege, message)
+    })
 }
 
 /// What a probe says that could not even begin.
@@ -266,8 +284,8 @@ pub(crate) fn exhausted(what: &str, error: &io::Error) -> Stop {
     reason = "the kinds of errors grow; what is unknown is told in its own words"
 )]
 pub(crate) fn failed(what: &str, error: &io::Error) -> Stop {
-    if is_exhausted(error) {
-        return exhausted(what, error);
+    if let Some(own) = kept_back(what, error) {
+        return own;
     }
     let (reason, words) = match error.kind() {
         io::ErrorKind::ConnectionRefused => (Reason::Refused, "refused".to_owned()),

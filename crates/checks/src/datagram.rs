@@ -7,7 +7,7 @@ use quorate_model::{Phase, Reason};
 use tokio::net::UdpSocket;
 
 use crate::ProbeContext;
-use crate::connect::{exhausted, is_exhausted};
+use crate::connect::kept_back;
 use crate::context::Egress;
 use crate::phase::Stop;
 
@@ -43,8 +43,8 @@ pub(crate) async fn socket(target: SocketAddr) -> Result<UdpSocket, Stop> {
     reason = "the kinds of errors grow; what is unknown is told in its own words"
 )]
 pub(crate) fn failed(what: &str, error: &io::Error) -> Stop {
-    if is_exhausted(error) {
-        return exhausted(what, error);
+    if let Some(own) = kept_back(what, error) {
+        return own;
     }
     let (reason, words) = match error.kind() {
         io::ErrorKind::ConnectionRefused => {

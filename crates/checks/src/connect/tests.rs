@@ -16,3 +16,17 @@ fn reads_endpoints() {
         assert!(Endpoint::parse(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn what_the_agents_own_machine_forbids_or_lacks_is_not_the_targets() {
+    let outcome = |number| failed("connection", &io::Error::from_raw_os_error(number)).outcome;
+    let doubt = |reason| Outcome::Inconclusive { reason };
+    assert_eq!(outcome(1), doubt(Doubt::NoPrivilege), "EPERM");
+    for number in [12, 23, 24] {
+        assert_eq!(outcome(number), doubt(Doubt::Overloaded), "ENOMEM, ENFILE, EMFILE");
+    }
+    // EACCES is what a firewall on the way says over IPv6.
+    for number in [13, 111, 113] {
+        assert!(outcome(number).is_fail(), "{number}");
+    }
+}
