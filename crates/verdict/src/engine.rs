@@ -218,17 +218,17 @@ impl Engine {
         self.follow_region(self.roster.agent(ix).region, change, now);
     }
 
-    /// Looks again which regions share a place, now or soon.
+    /// Looks again which regions share a place, and soon which no longer do.
     fn survey(&mut self, now: Timestamp) {
-        if let Some(due) = self.roster.survey_due(&self.fleet.policy).filter(|due| now < *due) {
+        let keeps = self.roster.survey_due(&self.fleet.policy).is_some_and(|due| now < due);
+        self.survey_now(keeps, now);
+        if let Some(due) = self.roster.survey_due(&self.fleet.policy).filter(|_| keeps) {
             self.alarms.arm(&mut self.roster.places.alarm, Subject::Places, due);
-        } else {
-            self.survey_now(now);
         }
     }
 
-    fn survey_now(&mut self, now: Timestamp) {
-        for region in self.roster.survey(self.fleet.policy.merge_places, now) {
+    fn survey_now(&mut self, keeps: bool, now: Timestamp) {
+        for region in self.roster.survey(self.fleet.policy.merge_places, keeps, now) {
             self.follow_region(region, Change::State, now);
         }
     }

@@ -57,7 +57,7 @@ impl Engine {
             check.is_some_and(|check| check.regions.contains(&roster.region_of(agent).id))
         });
         self.heed_resolvers(now);
-        self.survey_now(now);
+        self.survey_now(false, now);
         for region in self.roster.told_places() {
             self.alarms.arm(
                 &mut self.roster.region_mut(region).alarm,

@@ -80,9 +80,10 @@ impl Roster {
         self.places.has_shared
     }
 
-    /// When to look which regions share a place, if not at once: as often as regions can fall
-    /// silent. An agent that comes from two networks in turn would have every check judged again
-    /// with each of its connections.
+    /// Until when no two regions part, if they may not at once: as often as regions can fall silent. An
+    /// agent that comes from two networks in turn would have every check judged again with each of
+    /// its connections. That two regions share a place is never put off: until it is seen, one machine
+    /// would be two witnesses.
     pub(crate) fn survey_due(&self, policy: &FleetPolicy) -> Option<Timestamp> {
         self.places.changed.map(|changed| changed + policy.absent_after)
     }
@@ -109,8 +110,9 @@ impl Roster {
         apart
     }
 
-    /// Looks again which regions share a place. Returns those for which that has changed.
-    pub(crate) fn survey(&mut self, merges: bool, now: Timestamp) -> Vec<RegionIx> {
+    /// Looks again which regions share a place; with `keeps` none of them part. Returns those for
+    /// which that has changed.
+    pub(crate) fn survey(&mut self, merges: bool, keeps: bool, now: Timestamp) -> Vec<RegionIx> {
         let mut at: BTreeMap<Prefix, BTreeSet<RegionIx>> = BTreeMap::new();
         let heard: BTreeSet<RegionIx> =
             self.agents.iter().filter(|agent| !agent.absent).map(|agent| agent.region).collect();
@@ -124,11 +126,11 @@ impl Roster {
         if at.is_empty() && !self.has_merged() {
             return Vec::new();
         }
-        self.places.has_shared = !at.is_empty();
+        self.places.has_shared = !at.is_empty() || keeps;
         let mut changed = Vec::new();
         for (place, region) in self.regions.iter_mut().zip((0_u32..).map(RegionIx)) {
             let here = || at.iter().filter(|(_, here)| here.contains(&region));
-            let neighbours: BTreeSet<RegionIx> = here()
+            let mut neighbours: BTreeSet<RegionIx> = here()
                 .flat_map(|(_, here)| here)
                 .copied()
                 .filter(|other| *other != region)
@@ -136,8 +138,12 @@ impl Roster {
             let first = |(prefix, here): (&Prefix, &BTreeSet<RegionIx>)| {
                 here.first().filter(|other| **other < region).map(|other| (*other, *prefix))
             };
-            let shared = here().filter_map(first).min();
+            let mut shared = here().filter_map(first).min();
             let site = &mut place.site;
+            if keeps {
+                neighbours.extend(&site.neighbours);
+                shared = site.shared.or(shared);
+            }
             let with = |shared: Option<(RegionIx, Prefix)>| shared.map(|(with, _)| with);
             if with(site.shared) != with(shared) {
                 site.since = now;
